@@ -1,0 +1,245 @@
+"""The journal's facts, their chain and their names.
+
+Laws of this file:
+- An entry is one numbered fact. Its bytes are CBOR, written once and never re-encoded: the hash is over them.
+- Each entry carries its sequence and the hash of the one before it: SHA-256 over the entry's own bytes,
+  which hold the previous hash. A gap, a change or a swap breaks the chain.
+- An entry is named by (terminal, epoch, sequence). An epoch begins with a fact that names its predecessor.
+- Rider evidence travels beside a fact only when sealed; a fact itself holds keyed hashes, never a number.
+- A new kind of fact is a new Struct in `Fact`; an old one never changes its meaning.
+"""
+
+from terminal.core.model import (
+    Charge,
+    EntryName,
+    Evidence,
+    GateSignal,
+    HeldProduct,
+    Instant,
+    Medium,
+    PassageMode,
+    Reason,
+    Ref,
+    Value,
+    Verdict,
+)
+
+# --------------------------------------------------------------------------- facts
+
+
+class EpochBegan(Value, frozen=True, tag="epoch"):
+    """The first entry of an epoch: which one it follows, and why a new one was needed."""
+
+    previous: EntryName | None
+    previous_hash: bytes
+    why: str  # "first start", "damage", "head office is ahead", …
+
+
+class Started(Value, frozen=True, tag="start"):
+    """The terminal came up."""
+
+    version: str
+    boot: str  # 16 random bytes as hexadecimal: one run of the process
+    sm2_backend: str
+    lanes: tuple[str, ...]
+
+
+class Stopped(Value, frozen=True, tag="stop"):
+    """The terminal went down by itself, and why."""
+
+    why: str
+
+
+class ContentKey(Value, frozen=True, tag="content_key"):
+    """A content key, sealed to head office; written before anything it seals (core/sealing.py)."""
+
+    number: int
+    suite: str
+    office_key: str
+    sealed_key: bytes
+
+
+class ParametersChanged(Value, frozen=True, tag="parameters"):
+    """A new parameter set is in force from this entry on."""
+
+    version: int
+    versions: dict[str, int]
+
+
+class Decided(Value, frozen=True, tag="decision"):
+    """One presentation was decided. A grant reserves the use of its code."""
+
+    lane: str
+    service: str
+    medium: Medium
+    format: str | None
+    issuer: str | None
+    verdict: Verdict
+    reason: Reason
+    evidence: Evidence
+    code_key: Ref | None = None
+    twin_key: Ref | None = None
+    medium_ref: Ref | None = None
+    account_ref: Ref | None = None
+    charge: Charge | None = None
+    persons: int = 1
+    passage: PassageMode = PassageMode.ASSUMED
+    repeat_of: EntryName | None = None
+    generated_ms: int | None = None
+    pay_by_ms: int | None = None  # head office should hold this ride by then; its lateness is visible
+
+
+class DenialsSummed(Value, frozen=True, tag="denials"):
+    """Denials beyond five a second at one lane, summed over one second by reason."""
+
+    lane: str
+    counts: dict[str, int]
+    silent: int = 0  # the same code still lying in front of the reader
+
+
+class Passed(Value, frozen=True, tag="passed"):
+    """People walked through on a grant: `passed` of `persons` so far."""
+
+    lane: str
+    of: EntryName
+    passed: int
+
+
+class PassageAnnulled(Value, frozen=True, tag="annulled"):
+    """Nobody (more) walked in time: `passed` did, the rest may come again without a second charge."""
+
+    lane: str
+    of: EntryName
+    passed: int
+
+
+class LatePassage(Value, frozen=True, tag="late_passage"):
+    """Somebody walked after the annul: the charge of that person stands again."""
+
+    lane: str
+    of: EntryName
+    passed: int
+
+
+class PassageUnknown(Value, frozen=True, tag="passage_unknown"):
+    """The terminal stopped while a use was open: the code stays used, head office settles."""
+
+    of: EntryName
+
+
+class GateReported(Value, frozen=True, tag="gate"):
+    """The board reported something that was not a paid passage."""
+
+    lane: str
+    signal: GateSignal
+
+
+class GateUnanswered(Value, frozen=True, tag="gate_unanswered"):
+    """An order to open was not confirmed: sent without an answer, or never sent."""
+
+    lane: str
+    of: EntryName
+    sent: bool
+
+
+class Alarm(Value, frozen=True, tag="alarm"):
+    """A person must hear of this. `kind` is a closed list per writer; `detail` names no rider."""
+
+    kind: str
+    detail: str
+
+
+class Commanded(Value, frozen=True, tag="command"):
+    """Somebody asked the terminal to do something."""
+
+    who: str
+    what: str
+
+
+Fact = (
+    EpochBegan
+    | Started
+    | Stopped
+    | ContentKey
+    | ParametersChanged
+    | Decided
+    | DenialsSummed
+    | Passed
+    | PassageAnnulled
+    | LatePassage
+    | PassageUnknown
+    | GateReported
+    | GateUnanswered
+    | Alarm
+    | Commanded
+)
+
+
+# --------------------------------------------------------------------------- entries
+
+
+class Sealed(Value, frozen=True):
+    """Rider evidence under AES-256-GCM: number of its content key, nonce counter, ciphertext with tag."""
+
+    key: int
+    nonce: int
+    data: bytes
+
+
+class Draft(Value, frozen=True):
+    """What a caller wants written: the store gives it its place in the chain."""
+
+    fact: Fact
+    at: Instant
+    evidence: bytes | None = None  # sealed before it is written; never stored in the clear
+
+
+class Entry(Value, frozen=True):
+    """One numbered fact, as written."""
+
+    terminal: str
+    name: EntryName
+    previous: bytes  # SHA-256 of the entry before; of an epoch's first entry: 32 zero bytes
+    at: Instant
+    fact: Fact
+    sealed: Sealed | None = None
+
+
+class StoredEntry(Value, frozen=True):
+    """An entry as its stored bytes, for sending and checking."""
+
+    row: int  # the store's own ever-growing number, across epochs
+    name: EntryName
+    data: bytes  # the encoded Entry
+    hash: bytes
+
+
+class Head(Value, frozen=True):
+    """The end of the chain."""
+
+    name: EntryName
+    hash: bytes
+    floor_ms: int  # the greatest journalled time
+    unsent: int  # entries without a receipt
+    row: int
+
+
+class Refused(Value, frozen=True):
+    """One record head office would not take, and why. Its hash still joins the chain."""
+
+    sequence: int
+    reason: str
+
+
+class Receipt(Value, frozen=True):
+    """Head office holds `first`…`last` of this epoch; `hash` is that of entry `last`."""
+
+    terminal: str
+    epoch: bytes
+    first: int
+    last: int
+    hash: bytes
+    refused: tuple[Refused, ...] = ()
+
+
+__all__ = ["Draft", "Entry", "Fact", "Head", "HeldProduct", "Receipt", "Sealed", "StoredEntry"]

@@ -1,0 +1,247 @@
+"""The parameter set: everything head office decides and a terminal obeys.
+
+Laws of this file:
+- A set is taken whole or not at all: a manifest names every file with its version and SHA-256.
+- Nothing here is a constant of the code: signatures, keys, windows, tariffs and lists all come as data.
+- Every row says whose it is: (code version, issuer) for ride codes, (key id) for card tokens.
+- A set's version only grows; going back is refused by whoever holds the floor (runtime/parameter_sync.py).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from terminal.core.model import HeldProduct, Reason, Ref, Value
+
+# --------------------------------------------------------------------------- issuers.json
+
+
+class IdRule(StrEnum):
+    """Which SM2 user IDs a ride code's three signatures are made under (tokens: 1.3)."""
+
+    DEFAULT = "default"  # 1234567812345678 for all three
+    LOCAL = "local"  # certificate: service id ‖ root index; issuer: issuer ‖ platform; user: account number
+
+
+class CustomField(StrEnum):
+    """How to read a ride code's custom field 14."""
+
+    NONE = "none"
+    ACCOUNT_LINK = "account_link"  # 0x4C ‖ Ref (17 bytes): the account this medium is linked to
+
+
+class RideCodeIssuer(Value, frozen=True):
+    """One row: how ride codes of these versions and this issuer are judged."""
+
+    versions: tuple[int, ...]  # field 1 values
+    issuer: str  # field 6, 8 hexadecimal digits; equals the certificate's issuer id
+    platforms: tuple[str, ...]  # field 7 values, 8 hexadecimal digits
+    roots: dict[str, str]  # root index, two hexadecimal digits → compressed SM2 key, hexadecimal
+    id_rule: IdRule = IdRule.DEFAULT
+    clamp_s: int = 120
+    skew_s: int = 10
+    utc_offset_minutes: int = 480  # in which zone the certificate's month ends
+    custom_field: CustomField = CustomField.NONE
+    certificate_issuer_may_differ: bool = False  # check 7 is policy
+
+
+class TokenAlgorithm(StrEnum):
+    """Signature suites of a card token."""
+
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+    SM2 = "SM2"
+
+
+class CardTokenIssuer(Value, frozen=True):
+    """One issuer key of card tokens."""
+
+    issuer: str
+    key_id: str  # hexadecimal, as in the token's `kid`
+    algorithm: TokenAlgorithm
+    public_key: str  # hexadecimal: uncompressed or compressed point, or 32 bytes of Ed25519
+    audiences: tuple[str, ...] = ()  # accepted `aud`; empty: none needed
+    clamp_s: int = 120
+    skew_s: int = 10
+
+
+class Issuers(Value, frozen=True):
+    """issuers.json"""
+
+    ride_code: tuple[RideCodeIssuer, ...] = ()
+    card_token: tuple[CardTokenIssuer, ...] = ()
+
+
+# --------------------------------------------------------------------------- links.json
+
+
+class LinkKey(Value, frozen=True):
+    """One version of the key under which numbers are hashed."""
+
+    version: int  # 0…255; the greatest is the newest
+    key: str  # 32 bytes, hexadecimal
+
+
+class Links(Value, frozen=True):
+    """links.json: what joins media into one account. A Ref is written as 34 hexadecimal digits."""
+
+    link_keys: tuple[LinkKey, ...]
+    links: dict[str, str] = {}  # medium Ref → account Ref
+    aliases: dict[str, str] = {}  # old account Ref → new one: after a replacement, or a key rotation
+    passes: dict[str, tuple[HeldProduct, ...]] = {}  # account or medium Ref → what it holds
+
+
+# --------------------------------------------------------------------------- tariff.json
+
+
+class PassBackScope(StrEnum):
+    """Who is meant by "the same"."""
+
+    MEDIUM = "medium"
+    ACCOUNT = "account"
+
+
+class PassBack(Value, frozen=True):
+    """How soon, and how often, the same party may be granted again."""
+
+    window_s: int
+    companions: int = 0  # further grants inside the window, each charged; 0: own use only
+    scope: PassBackScope = PassBackScope.ACCOUNT
+
+
+class Condition(Value, frozen=True):
+    """All named conditions must hold."""
+
+    card_type: str | None = None
+    age_from: int | None = None
+    residency: tuple[str, ...] = ()
+    student: bool = False
+    held: str | None = None  # a product the holder has bought
+
+
+class BlockScope(StrEnum):
+    """What a block forbids. A product names the scopes it stands on."""
+
+    IDENTITY = "identity"
+    PAYMENT = "payment"
+    PURSE = "purse"
+    PASS = "pass"
+
+
+class Product(Value, frozen=True):
+    """What a person may travel or enter on. The first eligible one of the list is taken."""
+
+    id: str
+    services: tuple[str, ...]
+    fare_fen: int
+    fare_type: str = "flat"
+    reason: Reason = Reason.PAID
+    who: tuple[Condition, ...] = ()  # any of these; empty: everybody
+    scopes: tuple[BlockScope, ...] = (BlockScope.PAYMENT,)
+    pass_back: PassBack = PassBack(window_s=0)
+
+
+class Tariff(Value, frozen=True):
+    """tariff.json"""
+
+    products: tuple[Product, ...]
+    currency: str = "CNY"
+    time_zone: str = "Asia/Shanghai"
+    service_day_starts: str = "04:00"
+
+
+# --------------------------------------------------------------------------- policies.json
+
+
+class Policies(Value, frozen=True):
+    """policies.json: what a site is allowed and told."""
+
+    silence_s: int = 3  # the same code still in front of the same reader
+    passage_s: int = 12  # a reserved use is annulled after this
+    pay_by_s: int = 300  # a ride should be at head office by then
+    max_uncertainty_s: int = 60  # a clock less sure than this decides nothing time-limited
+    stale_after_s: int = 7 * 86400  # parameters older than this raise an alarm
+    hotline: str = ""
+
+
+# --------------------------------------------------------------------------- deny.json, status.json, office.json
+
+
+class Block(Value, frozen=True):
+    """One row of the deny list."""
+
+    ref: str  # medium or account Ref, hexadecimal
+    scopes: tuple[BlockScope, ...]
+    reported_lost: bool = False
+
+
+class Deny(Value, frozen=True):
+    """deny.json"""
+
+    blocks: tuple[Block, ...] = ()
+
+
+class StatusList(Value, frozen=True):
+    """One IETF token status list: zlib-compressed, index 0 in the least significant bits of byte 0."""
+
+    bits: int  # 1, 2, 4 or 8
+    lst: str  # base64url of the compressed array, as in the draft's JSON form
+
+
+class Status(Value, frozen=True):
+    """status.json"""
+
+    lists: dict[str, StatusList] = {}
+
+
+class OfficeKey(Value, frozen=True):
+    """A key of head office: it signs receipts, or evidence is sealed to it."""
+
+    key_id: str
+    use: str  # "receipt" or "sealing"
+    suite: str  # "ES256"; "HPKE-X25519-SHA256-AES256GCM"
+    public_key: str  # hexadecimal
+
+
+class OfficeKeys(Value, frozen=True):
+    """office.json"""
+
+    keys: tuple[OfficeKey, ...]
+
+
+# --------------------------------------------------------------------------- the set
+
+
+class FileRow(Value, frozen=True):
+    """One file of a set."""
+
+    file: str
+    version: int
+    sha256: str
+
+
+class Manifest(Value, frozen=True):
+    """manifest.json: written last, read first."""
+
+    version: int
+    issued_ms: int
+    files: dict[str, FileRow]  # part → file; the parts are the fields of ParameterSet below
+
+
+class ParameterSet(Value, frozen=True):
+    """One complete set, checked by schema, ready for lookups."""
+
+    version: int
+    issued_ms: int
+    versions: dict[str, int]  # part → version
+    issuers: Issuers
+    links: Links
+    tariff: Tariff
+    policies: Policies
+    office: OfficeKeys
+    # Derived once at load, so that a tap only looks up:
+    link_keys: tuple[tuple[int, bytes], ...]  # newest first
+    link_of: Mapping[Ref, Ref]
+    alias_of: Mapping[Ref, Ref]  # resolved to the end of each chain
+    passes_of: Mapping[Ref, tuple[HeldProduct, ...]]
+    blocks_of: Mapping[Ref, tuple[Block, ...]]
+    status_lists: Mapping[str, tuple[int, bytes]]  # name → (bits, inflated array)

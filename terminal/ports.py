@@ -1,0 +1,206 @@
+"""What the core and the lanes ask of the world.
+
+Laws of this file:
+- A port is a Protocol; drivers and simulators implement it, `terminal.assemble` joins the two.
+- Only the errors named here cross a port. Drivers wrap whatever their library raises, at the edge.
+- No port hands out a clock but `Clock`, and only a device that sees a medium or a signal reads it.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
+from terminal.core.model import GateAnswer, GateEvent, Medium, Presentation, Reading, Ref, Use
+from terminal.core.phrases import Display
+
+# --------------------------------------------------------------------------- errors, by who must act
+
+
+class DeviceError(Exception):
+    """A device failed; the technician acts. `hint` says what, where and what to try.
+
+    The supervisor restarts the device's task with backoff.
+    """
+
+    def __init__(self, what: str, *, hint: str) -> None:
+        super().__init__(f"{what} ({hint})")
+        self.what = what
+        self.hint = hint
+
+
+class OfficeError(Exception):
+    """Head office could not be reached or did not answer properly; nobody acts, the uploader retries.
+
+    `retry_after_s` is head office's own wish, unclamped; `too_large` says the batch must be halved;
+    `alarm` names a closed-list alarm when a person must hear of it (a certificate, a portal).
+    """
+
+    def __init__(
+        self, what: str, *, retry_after_s: float | None = None, too_large: bool = False, alarm: str | None = None
+    ) -> None:
+        super().__init__(what)
+        self.retry_after_s = retry_after_s
+        self.too_large = too_large
+        self.alarm = alarm
+
+
+class StoreFull(Exception):
+    """The disk is full; nothing was written, the journal is whole. Refuse before the gate."""
+
+
+class StoreBroken(Exception):
+    """The store can no longer be trusted (a failed fsync, damage): the process must end and re-verify."""
+
+
+# --------------------------------------------------------------------------- time
+
+
+class Clock(Protocol):
+    """The only reader of clocks."""
+
+    def read(self) -> Reading:
+        """UTC, its uncertainty, and CLOCK_MONOTONIC, read together."""
+
+    def monotonic_s(self) -> float:
+        """Seconds for waiting: the running event loop's own time."""
+
+
+# --------------------------------------------------------------------------- lanes
+
+
+class CodeReader(Protocol):
+    """Delivers payloads; each is stamped `at` the moment its last byte arrived."""
+
+    medium: Medium
+
+    def payloads(self) -> AsyncIterator[tuple[bytes, Reading]]:
+        """Payloads as they arrive. Raises DeviceError when the reader is gone."""
+
+
+class Gate(Protocol):
+    """A barrier, or the light that stands for one."""
+
+    hold_s: float  # how long the controller itself keeps a granted right; our annul time must exceed it
+
+    async def open(self, persons: int, ordered_at: Reading) -> GateAnswer:
+        """Order one opening. Never retried; an order older than 0.5 s is never sent."""
+
+    def events(self) -> AsyncIterator[GateEvent]:
+        """What the board reports. Raises DeviceError when the board is gone."""
+
+
+class Indicator(Protocol):
+    """Light, tone and words."""
+
+    async def show(self, display: Display) -> None:
+        """Show at once; replaces what was shown. Raises DeviceError when the device is gone."""
+
+
+class PowerInput(Protocol):
+    """Ignition or mains: on loss the terminal finishes the tap, flushes, uploads briefly and stops clean."""
+
+    async def lost(self) -> None:
+        """Return when the supply has gone. Raises DeviceError when the input cannot be read."""
+
+
+# --------------------------------------------------------------------------- journal
+
+
+class Store(Protocol):
+    """Durable entries, in order. One writer; readers never write."""
+
+    def open(self, clock: Clock) -> Head:
+        """Lock, recover, verify the tail against the head file, return the chain's head. Blocking."""
+
+    async def append(self, draft: Draft) -> Entry:
+        """Durable when it returns. Raises StoreFull (nothing written) or StoreBroken (end the process)."""
+
+    def head(self) -> Head:
+        """The newest durable entry and the time floor."""
+
+    def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
+        """Granted uses whose code, twin, medium or account is one of `keys`, not older than `since_ms`, newest first.
+
+        Synchronous and quick: called between recall and reserve, where nothing may wait.
+        """
+
+    def open_uses(self) -> Sequence[Use]:
+        """Uses still `reserved`, oldest first: after a restart each becomes `passage unknown`."""
+
+    async def unsent(self, *, fresh_since: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
+        """One contiguous run of entries without a receipt, of one epoch.
+
+        The oldest run whose row id is at least `fresh_since`; with `fresh_since=0`, the oldest backlog.
+        """
+
+    async def settle(self, receipt: Receipt) -> int:
+        """Mark what a *verified* receipt covers; refused ones go to quarantine. Returns entries newly marked."""
+
+    async def close(self) -> None:
+        """Flush, checkpoint, write the head file, unlock."""
+
+
+# --------------------------------------------------------------------------- head office
+
+
+@runtime_checkable
+class Office(Protocol):
+    """Head office, at the far end of any wire. Raises OfficeError only."""
+
+    async def last_held(self) -> "bytes":
+        """The signed statement of the last entry head office holds of this terminal (COSE_Sign1 bytes)."""
+
+    async def send(self, batch: bytes) -> bytes:
+        """Send one encoded batch; return the receipt's bytes, not yet verified."""
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+
+
+class ParameterSource(Protocol):
+    """Where parameter sets come from; a signed source comes through the same port."""
+
+    def read(self) -> "RawParameters":
+        """The newest complete set: manifest and files, whole. Raises DeviceError when it cannot be read."""
+
+    def changed(self) -> bool:
+        """Whether `read` would now give something else than last time. Cheap."""
+
+
+class RawParameters(dict[str, bytes]):
+    """File name → bytes of one complete, self-consistent set, "manifest.json" included."""
+
+
+# --------------------------------------------------------------------------- what drivers stand on
+
+
+class ByteLink(Protocol):
+    """A line of bytes: serial, TCP or pty, opened by URL (drivers/link.py)."""
+
+    def on_bytes(self, receive: Callable[[bytes], None], lost: Callable[[Exception | None], None]) -> None:
+        """Deliver bytes as they arrive on the event loop; `lost` once when the line is gone."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for sending. Raises DeviceError when the line is gone."""
+
+    def close(self) -> None:
+        """Let go of the line."""
+
+
+__all__ = [
+    "ByteLink",
+    "Clock",
+    "CodeReader",
+    "DeviceError",
+    "Gate",
+    "Indicator",
+    "Office",
+    "OfficeError",
+    "ParameterSource",
+    "PowerInput",
+    "Presentation",
+    "RawParameters",
+    "Store",
+    "StoreBroken",
+    "StoreFull",
+]

@@ -181,6 +181,8 @@ class Reason(StrEnum):
     NOT_ACCEPTED_HERE = "not_accepted_here"
     COMPANIONS_USED = "companions_used"
     GATE_BUSY = "gate_busy"
+    PASSAGE_EXPIRED = "passage_expired"  # shown after an annul, never a decision
+    GATE_UNANSWERED = "gate_unanswered"  # shown when the board did not answer, never a decision
     EMERGENCY = "emergency"
     # the terminal itself
     CLOCK_UNSURE = "clock_unsure"
@@ -306,6 +308,11 @@ class Use(Value, frozen=True):
     persons: int = 1
     passed: int = 0
     annulled_persons: int = 0  # paid for but not walked before the annul; a late passage takes them back
+
+    @property
+    def persons_charged(self) -> int:
+        """For how many people the charge stands."""
+        return self.persons - self.annulled_persons
 
 
 class History(Value, frozen=True):

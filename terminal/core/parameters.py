@@ -132,8 +132,9 @@ class Product(Value, frozen=True):
 
     id: str
     services: tuple[str, ...]
-    fare_fen: int
+    fare_fen: int  # for one person
     fare_type: str = "flat"
+    persons: int = 1  # a group ticket is this many counted passages
     reason: Reason = Reason.PAID
     who: tuple[Condition, ...] = ()  # any of these; empty: everybody
     scopes: tuple[BlockScope, ...] = (BlockScope.PAYMENT,)

@@ -1,0 +1,20 @@
+"""The judgement: one service, one file; the only place that decides.
+
+Laws of this package:
+- A gate's visit has one step, so a gate service is a plain function of a `Case`; nothing in it waits.
+- The rules every gate asks, each one function, stand in order in rules.py; the first that speaks ends it.
+"""
+
+from collections.abc import Callable
+
+from terminal.core.model import Outcome
+from terminal.core.services.admission import admission
+from terminal.core.services.fare import fare
+from terminal.core.services.rules import Case, evidence, refuse
+
+SERVICES: dict[str, Callable[[Case], Outcome]] = {
+    "fare": fare,
+    "admission": admission,
+}
+
+__all__ = ["SERVICES", "Case", "evidence", "refuse"]

@@ -1,0 +1,99 @@
+"""What past entries say of this code, medium and account.
+
+Laws of this file:
+- A use is found by its whole code or by its twin (account, generation time): a phone can re-sign the same
+  second into other bytes.
+- Only what may still matter is asked for: `horizon_ms` bounds every look back.
+- A use that was annulled, or whose passage nobody knows, never bars the *account*; the code of an unknown
+  passage stays used.
+- Pending reservations are part of history: the caller passes them among `uses`.
+"""
+
+from collections.abc import Iterable
+
+from terminal.core.model import Credential, History, Instant, PassageMode, Ref, Use, UseState
+from terminal.core.parameters import ParameterSet, PassBack, PassBackScope
+
+# A code lives for its clamp and two skews: an hour is far beyond any of them, and survives a clock's step.
+CODE_MEMORY_MS = 3_600_000
+
+
+def keys(credential: Credential, account: Ref | None) -> tuple[Ref, ...]:
+    """Everything history can be asked by for this presentation."""
+    own = (*credential.code_keys, *credential.twin_keys, *credential.medium_refs)
+    return own if account is None else (*own, account)
+
+
+def horizon_ms(parameters: ParameterSet, at: Instant) -> int:
+    """The oldest use that can still matter: the code memory, or the longest pass-back window."""
+    windows = (product.pass_back.window_s * 1000 for product in parameters.tariff.products)
+    return at.utc_ms - max(CODE_MEMORY_MS, *windows)
+
+
+def gather(credential: Credential, account: Ref | None, uses: Iterable[Use]) -> History:
+    """Sort uses into those of this code and those of this party, newest first."""
+    newest = sorted(uses, key=lambda use: use.at_ms, reverse=True)
+    return History(
+        same_code=tuple(use for use in newest if _same_code(credential, use)),
+        same_party=tuple(use for use in newest if _same_medium(credential, use) or _same_account(account, use)),
+    )
+
+
+def used(credential: Credential, history: History) -> Use | None:
+    """The use that stands against this code, or None. An annulled one stands against nothing."""
+    for use in history.same_code:
+        if _same_code(credential, use) and use.state is not UseState.ANNULLED:
+            return use
+    return None
+
+
+def left_over(history: History) -> Use | None:
+    """The newest use of this code if it was annulled with people still outside: they may come now."""
+    newest = history.same_code[0] if history.same_code else None
+    return newest if newest is not None and newest.state is UseState.ANNULLED else None
+
+
+def repeat_is_question(use: Use, lane: str) -> bool:
+    """Whether showing this used code again only asks "did it work?".
+
+    On a vehicle (passage assumed) always; at a gate only at the same one, before its passage was completed.
+    """
+    if use.passage is PassageMode.ASSUMED:
+        return True
+    return use.lane == lane and use.state is UseState.RESERVED
+
+
+def grants_inside(
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
+) -> int:
+    """How many grants this party already had inside the pass-back window, by the product's own scope."""
+    since = at.utc_ms - pass_back.window_s * 1000
+    by_account = pass_back.scope is PassBackScope.ACCOUNT
+    return sum(
+        use.persons_charged > 0
+        for use in history.same_party
+        if use.at_ms > since
+        and use.state in (UseState.RESERVED, UseState.COMMITTED, UseState.ANNULLED)
+        and (_same_medium(credential, use) or (by_account and _same_account(account, use)))
+    )
+
+
+def too_soon(
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
+) -> bool:
+    """Whether this party has used up itself and its companions for now."""
+    if pass_back.window_s <= 0:
+        return False
+    return grants_inside(pass_back, credential, account, history, at) > pass_back.companions
+
+
+def _same_code(credential: Credential, use: Use) -> bool:
+    return use.code_key in credential.code_keys or use.twin_key in credential.twin_keys
+
+
+def _same_medium(credential: Credential, use: Use) -> bool:
+    return use.medium in credential.medium_refs
+
+
+def _same_account(account: Ref | None, use: Use) -> bool:
+    return account is not None and use.account == account

@@ -1,0 +1,194 @@
+"""The rules gate services are made of, each once.
+
+Laws of this file:
+- A rule looks at a `Case` and returns an Outcome that ends the visit, or None to let the next rule look.
+- No rule reads a clock, a file or another rule's mind: what it needs stands in the Case.
+- A charge is decided here and nowhere else, after every rule that could refuse it.
+"""
+
+from collections.abc import Callable, Sequence
+
+from terminal.core import history, status, token_status
+from terminal.core.model import (
+    Act,
+    Charge,
+    Credential,
+    Decision,
+    Evidence,
+    HeldProduct,
+    History,
+    Instant,
+    OpenGate,
+    Outcome,
+    PassageMode,
+    Reason,
+    Ref,
+    Show,
+    Value,
+    Verdict,
+)
+from terminal.core.parameters import ParameterSet, Product
+from terminal.core.services import pricing
+
+RULES = "1"  # the version of the judging code, kept in every decision's evidence
+
+
+class Case(Value, frozen=True):
+    """Everything one judgement may look at."""
+
+    service: str
+    lane: str
+    passage: PassageMode
+    lane_busy: bool  # somebody who was let through has not walked yet
+    credential: Credential
+    account: Ref | None
+    history: History
+    parameters: ParameterSet
+    at: Instant
+
+
+class Offer(Value, frozen=True):
+    """What would be granted if no rule speaks: this product for so many people."""
+
+    product: Product
+    charge: Charge
+    persons: int
+
+
+Rule = Callable[[Case, Offer], Outcome | None]
+
+
+def judge(case: Case, *, groups: bool) -> Outcome:
+    """Find the product, let every rule look, then grant."""
+    if case.at.uncertainty_ms > case.parameters.policies.max_uncertainty_s * 1000:
+        return deny(case, Reason.CLOCK_UNSURE)
+    product = pricing.product_for(case.service, case.credential, held(case), case.parameters.tariff, case.at)
+    if product is None:
+        return deny(case, Reason.NOT_ACCEPTED_HERE)
+    offer = _offer(case, product, product.persons if groups else 1)
+    for rule in RULE_ORDER:
+        outcome = rule(case, offer)
+        if outcome is not None:
+            return outcome
+    return grant(case, offer)
+
+
+def _offer(case: Case, product: Product, persons: int) -> Offer:
+    """People left outside by an annulled grant of this code come again as so many, and no more."""
+    left = history.left_over(case.history)
+    if left is not None:
+        persons = min(persons, left.annulled_persons)
+    return Offer(product=product, charge=pricing.charge_for(product, persons, case.parameters.tariff), persons=persons)
+
+
+# --------------------------------------------------------------------------- rules, in the order they are asked
+
+
+def within_ceiling(case: Case, offer: Offer) -> Outcome | None:
+    """Check 15: the fare must not exceed what the issuer allows in one spend."""
+    if pricing.over_ceiling(offer.charge.amount_fen, case.credential.ceiling_fen):
+        return deny(case, Reason.OVER_CEILING)
+    return None
+
+
+def not_blocked(case: Case, offer: Offer) -> Outcome | None:
+    """Check 16: neither the medium nor its account is blocked for what the product stands on."""
+    reason = status.block_on(case.parameters, case.credential.medium_refs, case.account, offer.product.scopes)
+    if reason is None and case.credential.status_index is not None:
+        reason = token_status.refusal(case.parameters, *case.credential.status_index)
+    return None if reason is None else deny(case, reason)
+
+
+def not_used(case: Case, offer: Offer) -> Outcome | None:
+    """Check 17: a used code is a question on the same vehicle or open gate, a refusal anywhere else."""
+    use = history.used(case.credential, case.history)
+    if use is None:
+        return None
+    if not history.repeat_is_question(use, case.lane):
+        return deny(case, Reason.CODE_USED)
+    waiting = max(1, use.persons - use.passed)
+    return Outcome(
+        decision=_decision(case, Verdict.GRANT, Reason.ALREADY_PAID),
+        acts=(OpenGate(persons=waiting), Show(reason=Reason.ALREADY_PAID)),
+        persons=waiting,
+        repeat_of=use.name,
+    )
+
+
+def gate_is_free(case: Case, offer: Offer) -> Outcome | None:
+    """One open grant a gate: with two, whoever walks first would be charged to the wrong one."""
+    return deny(case, Reason.GATE_BUSY) if case.lane_busy else None
+
+
+def not_too_soon(case: Case, offer: Offer) -> Outcome | None:
+    """Check 18: pass-back, by the product's own rule: so many companions, or own use only."""
+    pass_back = offer.product.pass_back
+    comes_again = history.left_over(case.history) is not None
+    if comes_again or not history.too_soon(pass_back, case.credential, case.account, case.history, case.at):
+        return None
+    return deny(case, Reason.COMPANIONS_USED if pass_back.companions else Reason.TOO_SOON)
+
+
+RULE_ORDER: Sequence[Rule] = (within_ceiling, not_blocked, not_used, gate_is_free, not_too_soon)
+
+
+# --------------------------------------------------------------------------- outcomes
+
+
+def grant(case: Case, offer: Offer) -> Outcome:
+    """Let them through and charge."""
+    reason = offer.product.reason
+    values = {"fare": yuan(offer.charge.amount_fen), "n": str(offer.persons)}
+    return Outcome(
+        decision=_decision(case, Verdict.GRANT, reason),
+        acts=(OpenGate(persons=offer.persons), Show(reason=reason, values=values)),
+        charge=offer.charge,
+        persons=offer.persons,
+    )
+
+
+def deny(case: Case, reason: Reason) -> Outcome:
+    """Keep the gate shut and say why."""
+    acts: tuple[Act, ...] = (Show(reason=reason, values={"hotline": case.parameters.policies.hotline}),)
+    return Outcome(decision=_decision(case, Verdict.DENY, reason), acts=acts)
+
+
+def refuse(verdict: Verdict, reason: Reason, parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]) -> Outcome:
+    """The outcome of something that did not even verify."""
+    return Outcome(
+        decision=Decision(verdict=verdict, reason=reason, evidence=evidence(parameters, at, key_ids)),
+        acts=(Show(reason=reason),),
+    )
+
+
+def held(case: Case) -> tuple[HeldProduct, ...]:
+    """What the holder has bought: by the token's own claim, and by the pass table under any of its names."""
+    table = case.parameters.passes_of
+    names = case.credential.medium_refs if case.account is None else (*case.credential.medium_refs, case.account)
+    return (*case.credential.products, *(item for name in names for item in table.get(name, ())))
+
+
+def evidence(parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]) -> Evidence:
+    """What the decision stood on."""
+    return Evidence(
+        parameter_version=parameters.version,
+        versions=parameters.versions,
+        parameter_age_s=max(0, at.utc_ms - parameters.issued_ms) // 1000,
+        key_ids=key_ids,
+        utc_ms=at.utc_ms,
+        uncertainty_ms=at.uncertainty_ms,
+        time_source=at.source,
+        rules=RULES,
+    )
+
+
+def yuan(amount_fen: int) -> str:
+    """Fen as a person reads it: 200 → "2", 250 → "2.5", 205 → "2.05"."""
+    whole, rest = divmod(amount_fen, 100)
+    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") if rest else str(whole)
+
+
+def _decision(case: Case, verdict: Verdict, reason: Reason) -> Decision:
+    return Decision(
+        verdict=verdict, reason=reason, evidence=evidence(case.parameters, case.at, case.credential.key_ids)
+    )

@@ -1,0 +1,65 @@
+"""What all lanes of one vehicle or site share: parameters, history, the journal.
+
+Laws of this file:
+- A reservation is part of history from the moment of judging until its entry is durable; it is withdrawn
+  when the append fails. Between recall and reserve nothing awaits.
+- One history for all lanes: a code at two lanes in the same millisecond opens one gate.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from terminal.core import history
+from terminal.core.model import Credential, GateSignal, History, Instant, Reading, Ref, Use
+from terminal.core.parameters import ParameterSet
+from terminal.core.time import settle
+from terminal.ports import Clock
+from terminal.runtime.journal import Journal
+
+
+class Site:
+    """The shared memory of a terminal's lanes."""
+
+    def __init__(self, journal: Journal, parameters: ParameterSet, clock: Clock) -> None:
+        self.journal = journal
+        self.parameters = parameters  # swapped whole, by one assignment
+        self.clock = clock
+        self.emergency = False
+        self._pending: list[Use] = []
+
+    def instant(self, reading: Reading) -> Instant:
+        """The interval of UTC a reading stands for, never behind the journal."""
+        return settle(reading, self.journal.floor_ms)
+
+    def now(self) -> Instant:
+        """The present, for facts that no device stamped."""
+        return self.instant(self.clock.read())
+
+    def recall(self, credential: Credential, account: Ref | None, at: Instant) -> History:
+        """Durable uses and pending reservations of this code, medium and account."""
+        asked = history.keys(credential, account)
+        durable = self.journal.uses(asked, history.horizon_ms(self.parameters, at))
+        return history.gather(credential, account, (*durable, *self._pending))
+
+    @contextmanager
+    def reserved(self, use: Use | None) -> Iterator[None]:
+        """Hold a reservation while its entry is on its way to the disk."""
+        if use is None:
+            yield
+            return
+        self._pending.append(use)
+        try:
+            yield
+        finally:
+            self._pending.remove(use)
+
+    def note_emergency(self, signal: GateSignal) -> None:
+        """Fire release: taps write nothing while it lasts, in every lane of the site."""
+        if signal is GateSignal.EMERGENCY_ON:
+            self.emergency = True
+        elif signal is GateSignal.EMERGENCY_OFF:
+            self.emergency = False
+
+    def open_uses(self) -> Sequence[Use]:
+        """Uses left open by the run before."""
+        return self.journal.open_uses()

@@ -32,7 +32,9 @@ def horizon_ms(parameters: ParameterSet, at: Instant) -> int:
 
 def gather(credential: Credential, account: Ref | None, uses: Iterable[Use]) -> History:
     """Sort uses into those of this code and those of this party, newest first."""
-    newest = sorted(uses, key=lambda use: use.at_ms, reverse=True)
+    # For a moment a use is both durable and still pending; it is one use, and the durable one has a name.
+    once = {(use.lane, use.at_ms, use.code_key): use for use in sorted(uses, key=lambda use: use.name is not None)}
+    newest = sorted(once.values(), key=lambda use: use.at_ms, reverse=True)
     return History(
         same_code=tuple(use for use in newest if _same_code(credential, use)),
         same_party=tuple(use for use in newest if _same_medium(credential, use) or _same_account(account, use)),

@@ -41,6 +41,10 @@ class Site:
         durable = self.journal.uses(asked, history.horizon_ms(self.parameters, at))
         return history.gather(credential, account, (*durable, *self._pending))
 
+    def is_granting(self, lane: str) -> bool:
+        """Whether a grant of this lane is still on its way to the disk."""
+        return any(use.lane == lane for use in self._pending)
+
     @contextmanager
     def reserved(self, use: Use | None) -> Iterator[None]:
         """Hold a reservation while its entry is on its way to the disk."""

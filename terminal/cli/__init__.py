@@ -1,0 +1,1 @@
+"""The `terminal` command: one file a subcommand, each with `add_parser` and `run`."""

@@ -1,0 +1,273 @@
+"""One way through: presentation → decision → entry → gate. `serve` holds the whole plot.
+
+Laws of this file:
+- Journal before gate: `append` has returned before anything opens.
+- Recall, judge and reserve run without an await between them.
+- A presentation carries the only clock reading of its tap; an order older than half a second is never sent.
+- A lane is never blocked by bad input: whatever cannot be read is a reason on the display.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from terminal.core import accounts, tokens
+from terminal.core.entries import Decided, GateUnanswered
+from terminal.core.model import (
+    Credential,
+    EntryName,
+    GateAnswer,
+    GateEvent,
+    Instant,
+    OpenGate,
+    Outcome,
+    PassageMode,
+    Presentation,
+    Reading,
+    Reason,
+    Ref,
+    Refusal,
+    Show,
+    Use,
+    UseState,
+)
+from terminal.core.phrases import display
+from terminal.core.services import SERVICES, Case, refuse
+from terminal.ports import CodeReader, DeviceError, Gate, Indicator, StoreFull
+from terminal.runtime.attention import Attention
+from terminal.runtime.passage import Passages
+from terminal.runtime.site import Site
+from terminal.runtime.supervisor import DeviceHealth, supervise
+
+EVIDENCE_LIMIT = 512  # bytes: no code we know is longer; anything longer is rubbish and is not kept
+
+log = logging.getLogger(__name__)
+
+
+class LaneRules:
+    """What a site wrote down about one lane."""
+
+    def __init__(self, name: str, service: str, passage: PassageMode, *, open_when_unwritable: bool = False) -> None:
+        self.name = name
+        self.service = service
+        self.passage = passage
+        self.open_when_unwritable = open_when_unwritable
+
+
+class Lane:
+    """A lane with its readers, its gate and its indicators."""
+
+    def __init__(
+        self, rules: LaneRules, site: Site, readers: Sequence[CodeReader], gate: Gate, indicators: Sequence[Indicator]
+    ) -> None:
+        self.rules = rules
+        self.site = site
+        self._readers = {f"{rules.name}/{number}": reader for number, reader in enumerate(readers)}
+        self._gate = gate
+        self._indicators = indicators
+        self._attention = {name: Attention() for name in self._readers}
+        self._passages = Passages(rules.name, self._write, site.now, self._annulled)
+        self.health = [DeviceHealth(name) for name in (*self._readers, f"{rules.name}/gate")]
+        self.decided = 0
+
+    # ----------------------------------------------------------------------- the plot
+
+    async def serve(self, presentation: Presentation) -> Outcome | None:
+        """Decide one presentation, write it down, act. None: silence, or nothing is decided now."""
+        site, parameters = self.site, self.site.parameters
+        attention = self._attention[presentation.reader]
+        if site.emergency or attention.is_still_there(presentation, parameters.policies.silence_s):
+            return None
+        at = site.instant(presentation.at)
+        claim = tokens.verify(presentation.payload, parameters, at)
+        outcome, fact, use = self._judge(claim, presentation, at)  # nothing awaits until it is reserved
+        with site.reserved(use):
+            try:
+                entry = await site.journal.append(fact, at, evidence=_evidence(claim, presentation))
+            except StoreFull:
+                attention.forget()
+                return await self._unwritable(outcome, presentation)
+        self.decided += 1
+        if outcome.decision.granted:
+            if not await self._open(outcome, entry.name, presentation):
+                attention.forget()
+                return outcome
+        elif outcome.decision.reason is Reason.GATE_BUSY:
+            attention.forget()
+        await self._show(outcome)
+        return outcome
+
+    def _judge(
+        self, claim: Credential | Refusal, presentation: Presentation, at: Instant
+    ) -> tuple[Outcome, Decided, Use | None]:
+        """The outcome, the fact to write and the use to reserve. Pure but for the shared history it reads."""
+        if isinstance(claim, Refusal):
+            outcome = refuse(claim.verdict, claim.reason, self.site.parameters, at, claim.key_ids)
+            return outcome, self._fact(outcome, presentation, format=claim.format), None
+        account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
+        outcome = SERVICES[self.rules.service](
+            Case(
+                service=self.rules.service,
+                lane=self.rules.name,
+                passage=self.rules.passage,
+                lane_busy=self._is_busy(),
+                credential=claim,
+                account=account,
+                history=self.site.recall(claim, account, at),
+                parameters=self.site.parameters,
+                at=at,
+            )
+        )
+        fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account)
+        return outcome, fact, _use(fact, at) if outcome.charge is not None else None
+
+    def _is_busy(self) -> bool:
+        sensor = self.rules.passage is PassageMode.SENSOR
+        return sensor and (self._passages.busy or self.site.is_granting(self.rules.name))
+
+    def _fact(
+        self,
+        outcome: Outcome,
+        presentation: Presentation,
+        *,
+        format: str | None,
+        credential: Credential | None = None,
+        account: Ref | None = None,
+    ) -> Decided:
+        decision = outcome.decision
+        pay_by_ms = decision.evidence.utc_ms + self.site.parameters.policies.pay_by_s * 1000
+        return Decided(
+            lane=self.rules.name,
+            service=self.rules.service,
+            medium=credential.medium if credential else presentation.medium,
+            format=format,
+            issuer=credential.issuer if credential else None,
+            verdict=decision.verdict,
+            reason=decision.reason,
+            evidence=decision.evidence,
+            code_key=credential.code_keys[0] if credential else None,
+            twin_key=credential.twin_keys[0] if credential else None,
+            medium_ref=credential.medium_refs[0] if credential else None,
+            account_ref=account,
+            charge=outcome.charge,
+            persons=outcome.persons,
+            passage=self.rules.passage,
+            repeat_of=outcome.repeat_of,
+            generated_ms=credential.generated_ms if credential else None,
+            pay_by_ms=pay_by_ms if outcome.charge is not None else None,
+        )
+
+    # ----------------------------------------------------------------------- acting
+
+    async def _open(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> bool:
+        """Order the opening of a written grant; say so and write it down when it is not confirmed."""
+        grant = outcome.repeat_of or entry
+        persons = next(act.persons for act in outcome.acts if isinstance(act, OpenGate))
+        if self.rules.passage is PassageMode.SENSOR:
+            self._passages.expect(grant, persons, self.site.parameters.policies.passage_s)
+        answer = await self._order(persons, presentation.at)
+        if answer is GateAnswer.OPENED:
+            return True
+        fact = GateUnanswered(lane=self.rules.name, of=grant, sent=answer is GateAnswer.UNKNOWN)
+        await self._write(fact, self.site.now())
+        await self._tell(Show(reason=Reason.GATE_UNANSWERED))
+        return False
+
+    async def _order(self, persons: int, ordered_at: Reading) -> GateAnswer:
+        try:
+            return await self._gate.open(persons, ordered_at)
+        except DeviceError as error:
+            self.health[-1].failed(error)
+            return GateAnswer.NOT_SENT
+
+    async def _unwritable(self, outcome: Outcome, presentation: Presentation) -> None:
+        """The disk is full: shut, or open by the site's written policy; loud either way."""
+        log.error("journal full", extra={"lane": self.rules.name, "opens": self.rules.open_when_unwritable})
+        if self.rules.open_when_unwritable and outcome.decision.granted:
+            await self._order(outcome.persons, presentation.at)
+            return
+        await self._tell(Show(reason=Reason.JOURNAL_UNAVAILABLE))
+
+    async def _annulled(self) -> None:
+        for attention in self._attention.values():
+            attention.forget()
+        await self._tell(Show(reason=Reason.PASSAGE_EXPIRED))
+
+    async def _show(self, outcome: Outcome) -> None:
+        for act in outcome.acts:
+            if isinstance(act, Show):
+                await self._tell(act)
+
+    async def _tell(self, act: Show) -> None:
+        """A dark indicator never holds up the lane."""
+        shown = display(act.reason, act.values)
+        for indicator in self._indicators:
+            try:
+                await indicator.show(shown)
+            except DeviceError as error:
+                log.warning("indicator", extra={"lane": self.rules.name, "what": error.what, "hint": error.hint})
+
+    async def _write(self, fact: object, at: Instant) -> object:
+        return await self.site.journal.append(fact, at)  # type: ignore[arg-type]  # Passages hands over Facts
+
+    # ----------------------------------------------------------------------- running
+
+    async def run(self) -> None:
+        """Serve until cancelled. Only what is not a device's fault is raised."""
+        async with asyncio.TaskGroup() as tasks:
+            for health, (name, reader) in zip(self.health, self._readers.items(), strict=False):
+                tasks.create_task(supervise(health, lambda h=health, n=name, r=reader: self._read(h, n, r), self.site.clock))
+            tasks.create_task(supervise(self.health[-1], self._watch_gate, self.site.clock))
+            tasks.create_task(self._fail_with_passages())
+
+    async def _read(self, health: DeviceHealth, name: str, reader: CodeReader) -> None:
+        async for payload, at in reader.payloads():
+            health.works()
+            await self.serve(
+                Presentation(lane=self.rules.name, reader=name, medium=reader.medium, payload=payload, at=at)
+            )
+
+    async def _watch_gate(self) -> None:
+        async for event in self._gate.events():
+            self.health[-1].works()
+            await self._gate_event(event)
+
+    async def _gate_event(self, event: GateEvent) -> None:
+        before = self.site.emergency
+        self.site.note_emergency(event.signal)
+        await self._passages.signal(event, self.site.instant(event.at))
+        if self.site.emergency and not before:
+            await self._tell(Show(reason=Reason.EMERGENCY))
+
+    async def _fail_with_passages(self) -> None:
+        try:
+            await self._passages.failure
+        finally:
+            self._passages.close()
+
+
+def _use(fact: Decided, at: Instant) -> Use:
+    """The reservation a grant makes, before its entry has a name."""
+    assert fact.code_key and fact.twin_key and fact.medium_ref and fact.charge
+    return Use(
+        name=None,
+        lane=fact.lane,
+        at_ms=at.utc_ms,
+        code_key=fact.code_key,
+        twin_key=fact.twin_key,
+        medium=fact.medium_ref,
+        account=fact.account_ref,
+        product=fact.charge.product,
+        fare_type=fact.charge.fare_type,
+        amount_fen=fact.charge.amount_fen,
+        passage=fact.passage,
+        state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
+        persons=fact.persons,
+    )
+
+
+def _evidence(claim: Credential | Refusal, presentation: Presentation) -> bytes | None:
+    """The raw code, to be sealed: clearing verifies it again. Rubbish is not kept."""
+    if claim.format is None or len(presentation.payload) > EVIDENCE_LIMIT:
+        return None
+    return presentation.payload

@@ -9,6 +9,9 @@ Laws of this file:
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
+
+import msgspec
 
 from terminal.core.model import HeldProduct, Reason, Ref, Value
 
@@ -246,3 +249,5 @@ class ParameterSet(Value, frozen=True):
     passes_of: Mapping[Ref, tuple[HeldProduct, ...]]
     blocks_of: Mapping[Ref, tuple[Block, ...]]
     status_lists: Mapping[str, tuple[int, bytes]]  # name → (bits, inflated array)
+    # Parsed keys and verified issuer certificates: they live as long as this set does, and no longer.
+    verified: dict[bytes, Any] = msgspec.field(default_factory=dict)

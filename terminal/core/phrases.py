@@ -6,6 +6,7 @@ Laws of this file:
 - `zh` is spoken up to its first space; the rest is for the screen only. Placeholders are read as numbers.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from terminal.core.model import Reason, Value
@@ -54,3 +55,115 @@ class Display(Value, frozen=True):
     en: str
     tone: Tone
     light: Light
+
+
+def _ok(zh: str, en: str, tone: Tone = Tone.OK) -> Phrase:
+    return Phrase(zh=zh, en=en, tone=tone, light=Light.GREEN)
+
+
+def _again(zh: str, en: str, tone: Tone = Tone.AGAIN) -> Phrase:
+    return Phrase(zh=zh, en=en, tone=tone, light=Light.AMBER)
+
+
+def _stop(zh: str, en: str) -> Phrase:
+    return Phrase(zh=zh, en=en, tone=Tone.STOP, light=Light.RED)
+
+
+def _ask(zh: str = "请找工作人员", en: str = "Please ask a member of staff") -> Phrase:
+    return Phrase(zh=zh, en=en, tone=Tone.NOTICE, light=Light.BLUE)
+
+
+_NOT_READ = _again("没读到 请再刷一次", "Not read. Please try again")
+_REFRESH = _again("请刷新乘车码", "Please refresh your code")
+_NOT_ACCEPTED = _stop("本机不支持此码", "This code is not accepted here")
+_ONLINE = Phrase(
+    zh="暂时联不上网 请换卡或乘车码",
+    en="Offline now. Use your card or ride code",
+    tone=Tone.STOP,
+    light=Light.AMBER,
+)
+_OUT = Phrase(zh="本机暂停服务 请用旁边", en="Out of service. Please use the next one", tone=Tone.SILENT, light=Light.RED_STEADY)
+
+PHRASES: dict[Reason, Phrase] = {
+    Reason.PAID: _ok("扫码成功 {fare}元", "Paid ¥{fare}"),
+    Reason.CONCESSION: _ok("您好 请上车", "Hello, please board", Tone.OK_SOFT),
+    Reason.PASS_HELD: _ok("欢迎入园", "Welcome"),
+    Reason.ADMITTED: _ok("欢迎 请通过", "Welcome, please go through"),
+    Reason.GROUP: _ok("欢迎 {n}位 请依次通过", "Welcome, {n} people, one at a time"),
+    Reason.ALREADY_PAID: _ok("已付过 不再扣费", "Already paid. No second charge", Tone.OK_SOFT),
+    Reason.MALFORMED: _NOT_READ,
+    Reason.UNKNOWN_FORMAT: _again("请出示乘车码", "Please show the ride code"),
+    Reason.LENGTH_WRONG: _NOT_READ,
+    Reason.VERSION_NOT_ALLOWED: _NOT_ACCEPTED,
+    Reason.CERTIFICATE_MALFORMED: _NOT_ACCEPTED,
+    Reason.ROOT_KEY_UNKNOWN: _NOT_ACCEPTED,
+    Reason.CERTIFICATE_SIGNATURE_BAD: _NOT_ACCEPTED,
+    Reason.CERTIFICATE_EXPIRED: _REFRESH,
+    Reason.CERTIFICATE_ISSUER_MISMATCH: _NOT_ACCEPTED,
+    Reason.ISSUER_NOT_ACCEPTED: _NOT_ACCEPTED,
+    Reason.SIGNATURE_MARK_WRONG: _NOT_READ,
+    Reason.ISSUER_SIGNATURE_BAD: _NOT_ACCEPTED,
+    Reason.HOLDER_SIGNATURE_BAD: _NOT_ACCEPTED,
+    Reason.AUTHORISATION_EXPIRED: _again("乘车码已过期 请刷新", "Code expired. Please refresh"),
+    Reason.GENERATED_AFTER_AUTHORISATION: _again("乘车码已过期 请刷新", "Code expired. Please refresh"),
+    Reason.CODE_EXPIRED: _again("乘车码已过期 请刷新", "Code expired. Please refresh"),
+    Reason.CODE_FROM_FUTURE: _again("请校准手机时间后刷新", "Check your phone's clock, then refresh"),
+    Reason.OVER_CEILING: _stop("超出单次限额 请换种方式付款", "Over the limit for one ride. Please pay another way"),
+    Reason.BLOCKED: _stop("此卡暂停使用 请联系{hotline}", "This card is on hold. Please call {hotline}"),
+    Reason.REPORTED_LOST: _stop("此卡已挂失 请联系{hotline}", "Reported lost. Please call {hotline}"),
+    Reason.CODE_USED: _again("此码已用 请刷新", "Code already used. Please refresh"),
+    Reason.TOO_SOON: _again("刚刚刷过 请稍候", "Just used here. Please wait a moment", Tone.NOTICE),
+    Reason.NOT_CANONICAL: _NOT_READ,
+    Reason.ALGORITHM_MISMATCH: _NOT_ACCEPTED,
+    Reason.HEADER_NOT_UNDERSTOOD: _NOT_ACCEPTED,
+    Reason.ISSUER_KEY_UNKNOWN: _NOT_ACCEPTED,
+    Reason.CLAIMS_MALFORMED: _NOT_ACCEPTED,
+    Reason.NOT_YET_VALID: _again("还未生效 请稍后再来", "Not valid yet. Please come later", Tone.NOTICE),
+    Reason.TOKEN_EXPIRED: _again("凭证已过期 请更新", "Expired. Please renew it in your app"),
+    Reason.WRONG_AUDIENCE: _NOT_ACCEPTED,
+    Reason.STATUS_REVOKED: _stop("此凭证已停用 请联系{hotline}", "No longer valid. Please call {hotline}"),
+    Reason.STATUS_SUSPENDED: _stop("此凭证暂停使用 请联系{hotline}", "On hold. Please call {hotline}"),
+    Reason.STATUS_UNKNOWN: _ask(),
+    Reason.ONLINE_ONLY_SOCIAL_SECURITY: _ONLINE,
+    Reason.ONLINE_ONLY_MEDICAL: _ONLINE,
+    Reason.ONLINE_ONLY_PAYMENT: _ONLINE,
+    Reason.NOT_ACCEPTED_HERE: _stop("本机不支持此卡", "This card is not accepted here"),
+    Reason.COMPANIONS_USED: _again("同行人数已满 请稍候", "No more companions for now", Tone.NOTICE),
+    Reason.GATE_BUSY: _again("请等前一位通过", "Wait for the person ahead", Tone.SILENT),
+    Reason.PASSAGE_EXPIRED: _again(
+        "未通过 请重新扫码 不重复收费", "You did not pass through. Scan again, no extra charge", Tone.NOTICE
+    ),
+    Reason.GATE_UNANSWERED: _again("闸机未响应 请再扫一次", "The gate did not answer. Please show it again", Tone.NOTICE),
+    Reason.EMERGENCY: Phrase(
+        zh="紧急疏散 请直接离开", en="Emergency. Please leave now", tone=Tone.EVACUATE, light=Light.GREEN_BLINK
+    ),
+    Reason.CLOCK_UNSURE: _ask(),
+    Reason.PARAMETERS_MISSING: _OUT,
+    Reason.JOURNAL_UNAVAILABLE: _OUT,
+    Reason.OUT_OF_SERVICE: _OUT,
+}
+
+
+class _Blank(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def display(reason: Reason, values: Mapping[str, str]) -> Display:
+    """What to show for a reason. A placeholder without a value leaves no trace and never fails.
+
+    Values come from our own numbers and parameters, never from a payload.
+    """
+    phrase, known = PHRASES[reason], _Blank(values)
+    return Display(
+        reason=reason,
+        zh=phrase.zh.format_map(known).strip(),
+        en=phrase.en.format_map(known).strip(),
+        tone=phrase.tone,
+        light=phrase.light,
+    )
+
+
+def spoken(shown: Display) -> str:
+    """What is said aloud: the Chinese text up to its first space."""
+    return shown.zh.split(" ", 1)[0]

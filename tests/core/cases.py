@@ -71,7 +71,7 @@ def credential(name: str = "amber", code: str = "code-1", **changes: object) -> 
     return Credential(**values)  # type: ignore[arg-type]  # test shorthand
 
 
-def use(name: str = "amber", code: str = "code-1", **changes: object) -> Use:
+def use(who: str = "amber", code: str = "code-1", **changes: object) -> Use:
     """A granted use of that code."""
     values = {
         "name": EntryName(epoch=b"epoch--1", sequence=7),
@@ -79,7 +79,7 @@ def use(name: str = "amber", code: str = "code-1", **changes: object) -> Use:
         "at_ms": NOW_MS,
         "code_key": ref(code),
         "twin_key": ref("twin " + code),
-        "medium": ref(name),
+        "medium": ref(who),
         "account": None,
         "product": "adult",
         "fare_type": "flat",

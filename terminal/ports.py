@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
-from terminal.core.model import GateAnswer, GateEvent, Medium, Presentation, Reading, Ref, Use
+from terminal.core.model import GateAnswer, GateEvent, Instant, Medium, Presentation, Reading, Ref, Use
 from terminal.core.phrases import Display
 
 # --------------------------------------------------------------------------- errors, by who must act
@@ -109,8 +109,8 @@ class PowerInput(Protocol):
 class Store(Protocol):
     """Durable entries, in order. One writer; readers never write."""
 
-    def open(self, clock: Clock) -> Head:
-        """Lock, recover, verify the tail against the head file, return the chain's head. Blocking."""
+    def open(self, terminal: str, at: Instant) -> Head:
+        """Lock, recover, verify the tail, begin an epoch where one is needed. Blocking. Raises StoreBroken."""
 
     async def append(self, draft: Draft) -> Entry:
         """Durable when it returns. Raises StoreFull (nothing written) or StoreBroken (end the process)."""
@@ -119,7 +119,7 @@ class Store(Protocol):
         """The newest durable entry and the time floor."""
 
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
-        """Granted uses whose code, twin, medium or account is one of `keys`, not older than `since_ms`, newest first.
+        """Granted uses whose code, twin, medium or account is one of `keys`, not older than `since_ms`.
 
         Synchronous and quick: called between recall and reserve, where nothing may wait.
         """
@@ -127,14 +127,14 @@ class Store(Protocol):
     def open_uses(self) -> Sequence[Use]:
         """Uses still `reserved`, oldest first: after a restart each becomes `passage unknown`."""
 
-    async def unsent(self, *, fresh_since: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
-        """One contiguous run of entries without a receipt, of one epoch.
-
-        The oldest run whose row id is at least `fresh_since`; with `fresh_since=0`, the oldest backlog.
-        """
+    def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
+        """The oldest contiguous run of entries of one epoch without a receipt, from `from_row` on."""
 
     async def settle(self, receipt: Receipt) -> int:
         """Mark what a *verified* receipt covers; refused ones go to quarantine. Returns entries newly marked."""
+
+    async def begin_epoch(self, why: str, at: Instant) -> Head:
+        """Begin a new epoch that names its predecessor."""
 
     async def close(self) -> None:
         """Flush, checkpoint, write the head file, unlock."""

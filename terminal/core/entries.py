@@ -9,12 +9,17 @@ Laws of this file:
 - A new kind of fact is a new Struct in `Fact`; an old one never changes its meaning.
 """
 
+import hashlib
+from typing import get_args
+
+import cbor2
+import msgspec
+
 from terminal.core.model import (
     Charge,
     EntryName,
     Evidence,
     GateSignal,
-    HeldProduct,
     Instant,
     Medium,
     PassageMode,
@@ -191,7 +196,7 @@ class Draft(Value, frozen=True):
 
     fact: Fact
     at: Instant
-    evidence: bytes | None = None  # sealed before it is written; never stored in the clear
+    sealed: "Sealed | None" = None
 
 
 class Entry(Value, frozen=True):
@@ -242,4 +247,64 @@ class Receipt(Value, frozen=True):
     refused: tuple[Refused, ...] = ()
 
 
-__all__ = ["Draft", "Entry", "Fact", "Head", "HeldProduct", "Receipt", "Sealed", "StoredEntry"]
+# --------------------------------------------------------------------------- bytes and chain
+
+NO_HASH = bytes(32)  # before an epoch's first entry
+
+
+class BadEntry(ValueError):
+    """Bytes that are no entry, or a chain that does not hold."""
+
+
+def encode(entry: Entry) -> bytes:
+    """An entry as its CBOR bytes: written once, hashed as they are."""
+    return cbor2.dumps(msgspec.to_builtins(entry, builtin_types=(bytes,)))
+
+
+def decode(data: bytes) -> Entry:
+    """The entry of stored bytes. Raises BadEntry."""
+    try:
+        return msgspec.convert(cbor2.loads(data), Entry, builtin_types=(bytes,))
+    except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
+        raise BadEntry(f"no entry: {error}") from error
+
+
+def entry_hash(data: bytes) -> bytes:
+    """SHA-256 over the entry's bytes, which hold the hash of the one before."""
+    return hashlib.sha256(data).digest()
+
+
+def link(draft: Draft, terminal: str, last: EntryName, last_hash: bytes) -> tuple[Entry, bytes, bytes]:
+    """Give a draft its place behind `last`: the entry, its bytes and its hash. Sequence 0 stands before the first."""
+    entry = Entry(
+        terminal=terminal,
+        name=EntryName(epoch=last.epoch, sequence=last.sequence + 1),
+        previous=last_hash,
+        at=draft.at,
+        fact=draft.fact,
+        sealed=draft.sealed,
+    )
+    data = encode(entry)
+    return entry, data, entry_hash(data)
+
+
+def check_link(stored: StoredEntry, last: EntryName, last_hash: bytes) -> Entry:
+    """The entry, if its bytes, its hash and its place behind `last` hold. Raises BadEntry."""
+    entry = decode(stored.data)
+    if entry_hash(stored.data) != stored.hash:
+        raise BadEntry(f"entry {stored.name.sequence} was changed")
+    if entry.name != stored.name:
+        raise BadEntry(f"entry {stored.name.sequence} stands under another name")
+    if entry.name.epoch == last.epoch and (entry.name.sequence, entry.previous) != (last.sequence + 1, last_hash):
+        raise BadEntry(f"the chain breaks between {last.sequence} and {entry.name.sequence}")
+    if entry.name.epoch != last.epoch and (entry.name.sequence != 1 or entry.previous != NO_HASH):
+        raise BadEntry("an epoch does not begin with its first entry")
+    return entry
+
+
+def kind_of(fact: Fact) -> str:
+    """The tag a fact is written under."""
+    return str(fact.__struct_config__.tag)
+
+
+KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(Fact))

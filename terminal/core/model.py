@@ -13,7 +13,7 @@ from typing import NewType
 import msgspec
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, omit_defaults=True):
     """The base of every noun: immutable, compared by content; built with named arguments."""
 
 

@@ -1,0 +1,54 @@
+"""The journal's tables, and how an older file becomes a newer one.
+
+Laws of this file:
+- `user_version` is the schema's version; each migration goes from one to the next in one transaction: old or new,
+  never neither. A file from a newer program is refused, not guessed at.
+- `entries` is the truth; `uses` and `use_keys` are a projection of it and can be rebuilt.
+"""
+
+import apsw
+
+MIGRATIONS: tuple[str, ...] = (
+    # 0 → 1
+    """
+    CREATE TABLE entries (
+        row INTEGER PRIMARY KEY AUTOINCREMENT, -- grows across epochs, never reused
+        epoch BLOB NOT NULL,
+        sequence INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        hash BLOB NOT NULL,
+        receipt INTEGER, -- NULL: not yet at head office; 1: receipted; 2: refused, see quarantine
+        UNIQUE (epoch, sequence)
+    );
+    CREATE INDEX unsent ON entries (row) WHERE receipt IS NULL;
+    CREATE TABLE uses (
+        row INTEGER PRIMARY KEY, -- of its entry
+        epoch BLOB NOT NULL, sequence INTEGER NOT NULL, lane TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        code_key BLOB NOT NULL, twin_key BLOB NOT NULL, medium BLOB NOT NULL, account BLOB,
+        product TEXT NOT NULL, fare_type TEXT NOT NULL, amount_fen INTEGER NOT NULL,
+        passage TEXT NOT NULL, state TEXT NOT NULL,
+        persons INTEGER NOT NULL, passed INTEGER NOT NULL, annulled_persons INTEGER NOT NULL
+    );
+    CREATE INDEX open_uses ON uses (row) WHERE state = 'reserved';
+    CREATE TABLE use_keys (key BLOB NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (key, row)) WITHOUT ROWID;
+    CREATE TABLE quarantine (
+        epoch BLOB NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL,
+        PRIMARY KEY (epoch, sequence)
+    );
+    CREATE TABLE anchors (epoch BLOB NOT NULL, sequence INTEGER NOT NULL, hash BLOB NOT NULL, row INTEGER PRIMARY KEY);
+    """,
+)
+VERSION = len(MIGRATIONS)
+
+
+def migrate(db: apsw.Connection) -> int:
+    """Bring a file to the newest schema; returns the version it had. Raises apsw.Error or ValueError."""
+    had = int(db.pragma("user_version"))
+    if had > VERSION:
+        raise ValueError(f"this journal has schema {had}; this program knows up to {VERSION}")
+    for version in range(had, VERSION):
+        with db:
+            db.execute(MIGRATIONS[version])
+            db.execute(f"PRAGMA user_version={version + 1}")
+    return had

@@ -1,0 +1,68 @@
+"""The fold from entries to uses: what the projection table holds, entry by entry.
+
+Laws of this file:
+- A charged grant begins a use; walking, annulling and not knowing change it; nothing else does.
+- The fold is pure: the table can be rebuilt from the entries, and a test compares the two.
+"""
+
+import msgspec
+
+from terminal.core.entries import Decided, Entry, LatePassage, PassageAnnulled, PassageUnknown, Passed
+from terminal.core.model import EntryName, PassageMode, Use, UseState, Value
+
+
+class UseChange(Value, frozen=True):
+    """What becomes of an earlier use. None leaves a column as it is."""
+
+    of: EntryName
+    passed: int | None = None
+    state: UseState | None = None
+
+
+def begins(entry: Entry) -> Use | None:
+    """The use a charged grant begins, or None."""
+    fact = entry.fact
+    if not isinstance(fact, Decided) or fact.charge is None:
+        return None
+    if fact.code_key is None or fact.twin_key is None or fact.medium_ref is None:
+        return None
+    return Use(
+        name=entry.name,
+        lane=fact.lane,
+        at_ms=entry.at.utc_ms,
+        code_key=fact.code_key,
+        twin_key=fact.twin_key,
+        medium=fact.medium_ref,
+        account=fact.account_ref,
+        product=fact.charge.product,
+        fare_type=fact.charge.fare_type,
+        amount_fen=fact.charge.amount_fen,
+        passage=fact.passage,
+        state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
+        persons=fact.persons,
+    )
+
+
+def changes(entry: Entry) -> UseChange | None:
+    """What this entry changes of an earlier use, or None."""
+    match entry.fact:
+        case Passed(of=of, passed=passed):
+            return UseChange(of=of, passed=passed)
+        case PassageAnnulled(of=of, passed=passed):
+            return UseChange(of=of, passed=passed, state=UseState.ANNULLED)
+        case LatePassage(of=of, passed=passed):
+            return UseChange(of=of, passed=passed)
+        case PassageUnknown(of=of):
+            return UseChange(of=of, state=UseState.UNKNOWN)
+        case _:
+            return None
+
+
+def apply(use: Use, change: UseChange) -> Use:
+    """The use after a change: complete once everybody walked, whatever came between."""
+    passed = use.passed if change.passed is None else change.passed
+    state = use.state if change.state is None else change.state
+    if passed >= use.persons:
+        state = UseState.COMMITTED
+    left = use.persons - passed if state is UseState.ANNULLED else 0
+    return msgspec.structs.replace(use, passed=passed, state=state, annulled_persons=left)

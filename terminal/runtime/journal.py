@@ -1,0 +1,117 @@
+"""What lanes hold of the journal: append facts, seal evidence, recall uses.
+
+Laws of this file:
+- `append` has returned: the fact is durable. It raises StoreFull (nothing was written) or StoreBroken (the process
+  ends and verifies at its next start); there is no third way.
+- Evidence is sealed before it is handed on; its content key is new at every start and every hour and was written first.
+- The floor of time is what the journal holds: no fact is stamped below it.
+"""
+
+import asyncio
+import logging
+import secrets
+
+from terminal.core import sealing
+from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
+from terminal.core.model import Instant, Ref, Use
+from terminal.core.parameters import OfficeKeys
+from terminal.ports import Clock, Store
+
+KEY_LIFE_S = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """A store, with sealing and time."""
+
+    def __init__(self, store: Store, clock: Clock, terminal: str) -> None:
+        self.terminal = terminal
+        self.grown = asyncio.Event()  # set after every append; the uploader waits for it
+        self._store = store
+        self._clock = clock
+        self._office: OfficeKeys | None = None
+        self._sealer: sealing.Sealer | None = None
+        self._sealer_until_s = 0.0
+        self._sealer_epoch = b""
+        self._key_number = 0
+        self._key_lock = asyncio.Lock()
+
+    # ----------------------------------------------------------------------- writing
+
+    async def append(self, fact: Fact, at: Instant, evidence: bytes | None = None) -> Entry:
+        """Write one fact, with its evidence sealed. Raises StoreFull or StoreBroken."""
+        sealed = None
+        if evidence is not None:
+            sealer = await self._sealer_in_force(at)
+            sealed = None if sealer is None else sealer.seal(evidence)
+        entry = await self._store.append(Draft(fact=fact, at=at, sealed=sealed))
+        self.grown.set()
+        return entry
+
+    def use_keys_of(self, office: OfficeKeys) -> None:
+        """Seal to these keys from now on; a new content key is made when they changed."""
+        if office != self._office:
+            self._office, self._sealer = office, None
+
+    async def new_content_key(self, at: Instant) -> sealing.Sealer | None:
+        """Make and write a content key; None where head office named no key to seal to."""
+        office_key = None if self._office is None else sealing.sealing_key(self._office)
+        if office_key is None:
+            return None
+        self._key_number += 1
+        key, epoch = secrets.token_bytes(32), self._store.head().name.epoch
+        fact = sealing.seal_content_key(key, office_key, self.terminal, epoch, self._key_number)
+        await self._store.append(Draft(fact=fact, at=at))
+        self._sealer = sealing.Sealer(self._key_number, key)
+        self._sealer_until_s = self._clock.monotonic_s() + KEY_LIFE_S
+        self._sealer_epoch = epoch
+        return self._sealer
+
+    async def _sealer_in_force(self, at: Instant) -> sealing.Sealer | None:
+        if self._is_in_force():
+            return self._sealer
+        async with self._key_lock:
+            return self._sealer if self._is_in_force() else await self.new_content_key(at)
+
+    def _is_in_force(self) -> bool:
+        """A key belongs to the epoch its own entry stands in."""
+        return (
+            self._sealer is not None
+            and self._clock.monotonic_s() < self._sealer_until_s
+            and self._sealer_epoch == self._store.head().name.epoch
+        )
+
+    # ----------------------------------------------------------------------- reading
+
+    @property
+    def floor_ms(self) -> int:
+        """The greatest journalled time."""
+        return self._store.head().floor_ms
+
+    def head(self) -> Head:
+        """The newest durable entry."""
+        return self._store.head()
+
+    def uses(self, keys: tuple[Ref, ...], since_ms: int) -> list[Use]:
+        """Durable uses under any of these keys; never waits."""
+        return list(self._store.uses(keys, since_ms))
+
+    def open_uses(self) -> list[Use]:
+        """Uses whose passage is still open."""
+        return list(self._store.open_uses())
+
+    # ----------------------------------------------------------------------- for the uploader
+
+    def unsent(self, from_row: int, limit: int, max_bytes: int) -> list[StoredEntry]:
+        """The oldest run without a receipt from `from_row` on."""
+        return list(self._store.unsent(from_row, limit, max_bytes))
+
+    async def settle(self, receipt: Receipt) -> int:
+        """Mark what a verified receipt covers."""
+        return await self._store.settle(receipt)
+
+    async def begin_epoch(self, why: str, at: Instant) -> None:
+        """Begin a new epoch; evidence gets a new key with it."""
+        await self._store.begin_epoch(why, at)
+        self.grown.set()

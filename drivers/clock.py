@@ -1,9 +1,8 @@
-"""The system's clocks: UTC, what the kernel says it may be wrong by, and CLOCK_MONOTONIC.
+"""The system's clocks: UTC with its stated uncertainty, and CLOCK_MONOTONIC.
 
 Laws of this file:
-- One `read` is one moment; it costs microseconds and never blocks.
-- The uncertainty is the kernel's own (`adjtimex`): the maximum error while synchronised, a day while not.
-- Where the kernel cannot be asked, the clock is called unsure.
+- This is the only place of the product that reads a clock for deciding.
+- The uncertainty is what the kernel says of its own clock (adjtimex(2), `maxerror`); asked once a second at most.
 """
 
 import asyncio
@@ -12,14 +11,13 @@ import time
 
 from terminal.core.model import Reading
 
-UNSYNCHRONISED_MS = 86_400_000
-ASK_EVERY_NS = 1_000_000_000
-STA_UNSYNC = 0x0040
-TIME_ERROR = 5
+UNKNOWN_MS = 0  # where the kernel cannot be asked, nothing is claimed
+_STA_UNSYNC = 0x0040  # linux/timex.h
+UNSYNCHRONISED_MS = 30_000  # a free-running clock: some seconds a week, told as half a minute
 
 
 class _Timex(ctypes.Structure):
-    """The head of struct timex (Linux, <sys/timex.h>); the rest is padding that the kernel writes to."""
+    """struct timex of sys/timex.h, as far as it is read; the tail is room."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -28,35 +26,37 @@ class _Timex(ctypes.Structure):
         ("maxerror", ctypes.c_long),  # microseconds
         ("esterror", ctypes.c_long),
         ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 320),
+        ("room", ctypes.c_char * 256),
     )
 
 
 class SystemClock:
-    """The Clock of a real terminal."""
+    """The Clock port over the system's clocks."""
 
     def __init__(self) -> None:
-        self._asked_ns = -ASK_EVERY_NS
-        self._uncertainty_ms = UNSYNCHRONISED_MS
-        self._adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
+        self._uncertainty_ms = UNKNOWN_MS
+        self._asked_ns = -(10**10)
 
     def read(self) -> Reading:
-        """UTC, its uncertainty and CLOCK_MONOTONIC, read together."""
+        """See the port."""
         monotonic_ns = time.monotonic_ns()
-        utc_ms = time.time_ns() // 1_000_000
-        if monotonic_ns - self._asked_ns >= ASK_EVERY_NS:
-            self._asked_ns, self._uncertainty_ms = monotonic_ns, self._ask()
-        return Reading(utc_ms=utc_ms, monotonic_ns=monotonic_ns, uncertainty_ms=self._uncertainty_ms)
+        if monotonic_ns - self._asked_ns > 1_000_000_000:
+            self._uncertainty_ms, self._asked_ns = _uncertainty_ms(), monotonic_ns
+        return Reading(
+            utc_ms=time.time_ns() // 1_000_000, monotonic_ns=monotonic_ns, uncertainty_ms=self._uncertainty_ms
+        )
 
     def monotonic_s(self) -> float:
-        """The running loop's own time, seconds."""
+        """See the port."""
         return asyncio.get_running_loop().time()
 
-    def _ask(self) -> int:
-        if self._adjtimex is None:
-            return UNSYNCHRONISED_MS
-        answer = _Timex(modes=0)
-        state = self._adjtimex(ctypes.byref(answer))
-        if state in (-1, TIME_ERROR) or answer.status & STA_UNSYNC:
-            return UNSYNCHRONISED_MS
-        return int(-(-answer.maxerror // 1000))
+
+def _uncertainty_ms() -> int:
+    try:
+        timex = _Timex()
+        ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+    except (OSError, AttributeError):
+        return UNKNOWN_MS
+    if timex.status & _STA_UNSYNC:
+        return UNSYNCHRONISED_MS
+    return int(timex.maxerror) // 1000

@@ -1,0 +1,173 @@
+"""Parameter sets of a synthetic head office: written whole, the manifest last.
+
+Laws of this file:
+- Every version is its own files; a reader sees the old set or the new one.
+- The keys are those of simulators/issuer.py and simulators/token_issuer.py; the tariff is made up, in the trade's manner.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulators.issuer import demo_issuer
+from simulators.token_issuer import demo_token_issuers
+from terminal.core import accounts
+from terminal.core.model import HeldProduct, Reason, Ref
+from terminal.core.parameters import (
+    Block,
+    BlockScope,
+    Condition,
+    Deny,
+    FileRow,
+    Issuers,
+    LinkKey,
+    Links,
+    Manifest,
+    OfficeKeys,
+    PassBack,
+    PassBackScope,
+    Policies,
+    Product,
+    Status,
+    StatusList,
+    Tariff,
+)
+from terminal.core.parameters_load import load
+
+LINK_KEY = hashlib.sha256(b"onecard synthetic link key").hexdigest()
+IDENTITY_PASS = (BlockScope.IDENTITY, BlockScope.PASS)
+
+TARIFF = Tariff(
+    products=(
+        Product(
+            id="student",
+            services=("fare",),
+            fare_fen=100,
+            who=(Condition(card_type="02"), Condition(student=True)),
+            scopes=(BlockScope.PAYMENT, BlockScope.IDENTITY),
+            pass_back=PassBack(window_s=600),
+        ),
+        Product(
+            id="senior",
+            services=("fare",),
+            fare_fen=0,
+            fare_type="concession",
+            reason=Reason.CONCESSION,
+            who=(Condition(card_type="03"), Condition(age_from=65, residency=("510100",))),
+            scopes=(BlockScope.IDENTITY,),
+            pass_back=PassBack(window_s=600),
+        ),
+        Product(
+            id="adult",
+            services=("fare",),
+            fare_fen=200,
+            scopes=(BlockScope.PAYMENT,),
+            pass_back=PassBack(window_s=600, companions=3, scope=PassBackScope.MEDIUM),
+        ),
+        Product(
+            id="park-annual",
+            services=("admission",),
+            fare_fen=0,
+            fare_type="pass",
+            reason=Reason.PASS_HELD,
+            who=(Condition(held="park-annual"),),
+            scopes=IDENTITY_PASS,
+            pass_back=PassBack(window_s=1800),
+        ),
+        Product(
+            id="park-group",
+            services=("admission",),
+            fare_fen=3000,
+            fare_type="group",
+            reason=Reason.GROUP,
+            persons=5,
+            who=(Condition(held="park-group"),),
+        ),
+        Product(
+            id="park-day",
+            services=("admission",),
+            fare_fen=1000,
+            fare_type="day",
+            reason=Reason.ADMITTED,
+            who=(Condition(card_type="00"), Condition(card_type="02"), Condition(card_type="03")),
+            pass_back=PassBack(window_s=60, companions=3),
+        ),
+    )
+)
+
+
+@dataclass
+class ParameterOffice:
+    """Writes sets into one directory; change its fields, then `publish` again."""
+
+    directory: Path
+    office: OfficeKeys
+    seed: int = 0
+    version: int = 0
+    link_keys: dict[int, str] = field(default_factory=lambda: {1: LINK_KEY})
+    blocks: list[Block] = field(default_factory=list)
+    links: dict[Ref, Ref] = field(default_factory=dict)
+    aliases: dict[Ref, Ref] = field(default_factory=dict)
+    passes: dict[Ref, tuple[HeldProduct, ...]] = field(default_factory=dict)
+    status: dict[str, StatusList] = field(default_factory=dict)
+    tariff: Tariff = TARIFF
+    policies: Policies = Policies(hotline="12333")
+    issuers: Issuers | None = None
+
+    def ref(self, namespace: str, number: bytes) -> Ref:
+        """The keyed hash of a number under the newest link key."""
+        return accounts.refs(namespace, number, load(self.files(0)))[0]
+
+    def block(self, ref: Ref, *scopes: BlockScope, lost: bool = False) -> None:
+        """Add a row to the deny list."""
+        self.blocks.append(Block(ref=ref.hex(), scopes=scopes or tuple(BlockScope), reported_lost=lost))
+
+    def publish(self, issued_ms: int) -> int:
+        """Write the next version; returns its number."""
+        self.version += 1
+        self.directory.mkdir(parents=True, exist_ok=True)
+        files = self.files(issued_ms)
+        for name, data in files.items():
+            if name != "manifest.json":
+                (self.directory / name).write_bytes(data)
+        part = self.directory / "manifest.part"
+        part.write_bytes(files["manifest.json"])
+        part.replace(self.directory / "manifest.json")
+        return self.version
+
+    def files(self, issued_ms: int) -> dict[str, bytes]:
+        """The files of the present version."""
+        version = max(1, self.version)
+        files, rows = {}, {}
+        for part, value in self._parts().items():
+            data = json.dumps(msgspec.to_builtins(value), indent=1, ensure_ascii=False).encode()
+            name = f"{part}-{version}.json"
+            files[name] = data
+            rows[part] = FileRow(file=name, version=version, sha256=hashlib.sha256(data).hexdigest())
+        manifest = Manifest(version=version, issued_ms=issued_ms, files=rows)
+        return files | {"manifest.json": msgspec.json.encode(manifest)}
+
+    def _parts(self) -> dict[str, Any]:
+        issuers = self.issuers or Issuers(
+            ride_code=(demo_issuer(self.seed).row(),),
+            card_token=tuple(issuer.row() for issuer in demo_token_issuers(self.seed)),
+        )
+        links = Links(
+            link_keys=tuple(LinkKey(version=version, key=key) for version, key in self.link_keys.items()),
+            links={medium.hex(): account.hex() for medium, account in self.links.items()},
+            aliases={old.hex(): new.hex() for old, new in self.aliases.items()},
+            passes={name.hex(): held for name, held in self.passes.items()},
+        )
+        return {
+            "issuers": issuers,
+            "links": links,
+            "tariff": self.tariff,
+            "policies": self.policies,
+            "deny": Deny(blocks=tuple(self.blocks)),
+            "status": Status(lists=self.status),
+            "office": self.office,
+        }

@@ -1,0 +1,162 @@
+"""Batches and receipts: how entries leave, and how head office says it holds them.
+
+Laws of this file:
+- A batch is a run of one epoch's entries, byte for byte as they were stored.
+- A receipt is a COSE_Sign1 (RFC 9052) by head office over {terminal, epoch, first, last, hash, refused}; anything else,
+  whatever its HTTP status said, is not a receipt.
+- A receipt counts only for the batch it answers: same terminal, epoch, first, last, and the hash of its last entry.
+- A refused record's hash still joins the chain.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from terminal.core import cbor
+from terminal.core.entries import Receipt, Refused, StoredEntry
+from terminal.core.model import EntryName, Value
+from terminal.core.parameters import OfficeKeys, TokenAlgorithm
+from terminal.core.tokens import signatures
+
+PROTOCOL = 1
+LONGEST_RECEIPT = 64 * 1024
+LONGEST_BATCH = 4 << 20
+EXPORT_MARK = b"onecard-export-1\n"
+_ALGORITHMS = {-7: "ES256", -8: "EdDSA"}
+
+
+class NotAReceipt(ValueError):
+    """Bytes that are no receipt for this batch; the message says why."""
+
+
+class Batch(Value, frozen=True):
+    """A numbered run of entries."""
+
+    terminal: str
+    epoch: bytes
+    first: int
+    entries: tuple[bytes, ...]
+    hash: bytes  # of the last entry
+
+    @property
+    def last(self) -> int:
+        """Sequence of the last entry."""
+        return self.first + len(self.entries) - 1
+
+
+class Statement(Value, frozen=True):
+    """What head office says it holds last of a terminal; `name` is None when it holds nothing."""
+
+    terminal: str
+    name: EntryName | None
+    hash: bytes
+
+
+def cut(terminal: str, run: Sequence[StoredEntry]) -> Batch:
+    """The batch of a contiguous run (see Store.unsent)."""
+    return Batch(
+        terminal=terminal,
+        epoch=run[0].name.epoch,
+        first=run[0].name.sequence,
+        entries=tuple(stored.data for stored in run),
+        hash=run[-1].hash,
+    )
+
+
+def encode(batch: Batch) -> bytes:
+    """{1: protocol, 2: terminal, 3: epoch, 4: first, 5: [entries]} in deterministic CBOR."""
+    return cbor.encode({1: PROTOCOL, 2: batch.terminal, 3: batch.epoch, 4: batch.first, 5: list(batch.entries)})
+
+
+# --------------------------------------------------------------------------- receipts
+
+
+def read_receipt(data: bytes, keys: OfficeKeys, batch: Batch) -> Receipt:
+    """The receipt for this batch. Raises NotAReceipt."""
+    receipt = _receipt(_signed(data, keys))
+    expected = (batch.terminal, batch.epoch, batch.first, batch.last, batch.hash)
+    if (receipt.terminal, receipt.epoch, receipt.first, receipt.last, receipt.hash) != expected:
+        raise NotAReceipt("a receipt for something else")
+    if any(not batch.first <= refused.sequence <= batch.last for refused in receipt.refused):
+        raise NotAReceipt("it refuses what was not sent")
+    return receipt
+
+
+def read_statement(data: bytes, keys: OfficeKeys, terminal: str) -> Statement:
+    """Head office's signed word of what it holds last. Raises NotAReceipt."""
+    fields = _signed(data, keys)
+    try:
+        epoch, sequence, digest = fields[2], fields[3], fields[4]
+        name = EntryName(epoch=bytes(epoch), sequence=int(sequence)) if sequence else None
+        statement = Statement(terminal=fields[1], name=name, hash=bytes(digest))
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAReceipt(f"not a statement: {error}") from error
+    if statement.terminal != terminal or fields.get(0) != "last":
+        raise NotAReceipt("a statement for something else")
+    return statement
+
+
+def _receipt(fields: dict[Any, Any]) -> Receipt:
+    try:
+        if fields[0] != "receipt" or set(fields) != {0, 1, 2, 3, 4, 5, 6}:
+            raise NotAReceipt("not a receipt")
+        return Receipt(
+            terminal=fields[1],
+            epoch=bytes(fields[2]),
+            first=int(fields[3]),
+            last=int(fields[4]),
+            hash=bytes(fields[5]),
+            refused=tuple(Refused(sequence=int(number), reason=str(reason)[:64]) for number, reason in fields[6]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAReceipt(f"not a receipt: {error}") from error
+
+
+def _signed(data: bytes, keys: OfficeKeys) -> dict[Any, Any]:
+    """The payload of a COSE_Sign1 by one of head office's receipt keys."""
+    try:
+        match cbor.decode(data[1:], LONGEST_RECEIPT) if data[:1] == b"\xd2" else None:
+            case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)] if not unprotected:
+                headers = cbor.decode(protected, 128)
+                fields = cbor.decode(payload, LONGEST_RECEIPT)
+            case _:
+                raise NotAReceipt("not signed by head office")
+    except cbor.NotDeterministic as error:
+        raise NotAReceipt(str(error)) from error
+    if not isinstance(headers, dict) or set(headers) != {1, 4} or not isinstance(fields, dict):
+        raise NotAReceipt("headers not understood")
+    message = cbor.encode(["Signature1", protected, b"", payload])
+    if not _holds(headers[1], headers[4], keys, signature, message):
+        raise NotAReceipt("no receipt key of head office signed this")
+    return fields
+
+
+def _holds(algorithm: Any, kid: Any, keys: OfficeKeys, signature: bytes, message: bytes) -> bool:
+    for key in keys.keys:
+        if key.use == "receipt" and key.key_id.encode() == kid and key.suite == _ALGORITHMS.get(algorithm):
+            public = signatures.load(TokenAlgorithm(key.suite), bytes.fromhex(key.public_key))
+            return len(signature) == 64 and public.verify(signature, message)
+    return False
+
+
+# --------------------------------------------------------------------------- export file
+
+
+def encode_export(batches: Iterable[Batch]) -> Iterator[bytes]:
+    """An export file, piece by piece: a mark, then each batch behind four bytes of length."""
+    yield EXPORT_MARK
+    for batch in batches:
+        data = encode(batch)
+        yield len(data).to_bytes(4) + data
+
+
+def iter_export(data: bytes) -> Iterator[bytes]:
+    """The encoded batches of an export file. Raises ValueError where it is cut short or none."""
+    if not data.startswith(EXPORT_MARK):
+        raise ValueError("not an export file")
+    at = len(EXPORT_MARK)
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4])
+        at += 4 + length
+        if not 0 < length <= LONGEST_BATCH or at > len(data):
+            raise ValueError("the export file is cut short")
+        yield data[at - length : at]

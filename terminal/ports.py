@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
-from terminal.core.model import GateAnswer, GateEvent, Instant, Medium, Presentation, Reading, Ref, Use
+from terminal.core.model import EntryName, GateAnswer, GateEvent, Instant, Medium, Presentation, Reading, Ref, Use
 from terminal.core.phrases import Display
 
 # --------------------------------------------------------------------------- errors, by who must act
@@ -130,8 +130,14 @@ class Store(Protocol):
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """The oldest contiguous run of entries of one epoch without a receipt, from `from_row` on."""
 
+    def holds(self, name: EntryName, digest: bytes) -> bool:
+        """Whether this store has, or pruned behind an anchor, that entry with that hash."""
+
     async def settle(self, receipt: Receipt) -> int:
         """Mark what a *verified* receipt covers; refused ones go to quarantine. Returns entries newly marked."""
+
+    async def prune(self, before_ms: int) -> int:
+        """Forget some of the oldest receipted entries made before then; returns how many. An anchor keeps the chain."""
 
     async def begin_epoch(self, why: str, at: Instant) -> Head:
         """Begin a new epoch that names its predecessor."""

@@ -24,6 +24,7 @@ class HeadFile:
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.posix_fallocate(self._fd, 0, 2 * SLOT)  # a later write needs no room on a full disk
         self._counter = 0
         self._unflushed = False
 

@@ -4,6 +4,8 @@ Laws of this file:
 - `user_version` is the schema's version; each migration goes from one to the next in one transaction: old or new,
   never neither. A file from a newer program is refused, not guessed at.
 - `entries` is the truth; `uses` and `use_keys` are a projection of it and can be rebuilt.
+- A row's number is given by us: it grows across epochs, is never reused, and row = first_row + sequence - 1
+  inside an epoch, so that no second index has to be written with every entry.
 """
 
 import apsw
@@ -12,16 +14,18 @@ MIGRATIONS: tuple[str, ...] = (
     # 0 → 1
     """
     CREATE TABLE entries (
-        row INTEGER PRIMARY KEY AUTOINCREMENT, -- grows across epochs, never reused
-        epoch BLOB NOT NULL,
-        sequence INTEGER NOT NULL,
+        row INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        hash BLOB NOT NULL,
         receipt INTEGER, -- NULL: not yet at head office; 1: receipted; 2: refused, see quarantine
-        UNIQUE (epoch, sequence)
+        hash BLOB NOT NULL,
+        data BLOB NOT NULL
     );
     CREATE INDEX unsent ON entries (row) WHERE receipt IS NULL;
+    CREATE TABLE epochs (epoch BLOB PRIMARY KEY, first_row INTEGER NOT NULL UNIQUE);
+    CREATE TABLE anchors ( -- entries up to which the chain was verified, or pruned
+        row INTEGER PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL, hash BLOB NOT NULL
+    );
+    CREATE TABLE memory (name TEXT PRIMARY KEY, value INTEGER NOT NULL); -- what outlives pruning
     CREATE TABLE uses (
         row INTEGER PRIMARY KEY, -- of its entry
         epoch BLOB NOT NULL, sequence INTEGER NOT NULL, lane TEXT NOT NULL, at_ms INTEGER NOT NULL,
@@ -31,12 +35,12 @@ MIGRATIONS: tuple[str, ...] = (
         persons INTEGER NOT NULL, passed INTEGER NOT NULL, annulled_persons INTEGER NOT NULL
     );
     CREATE INDEX open_uses ON uses (row) WHERE state = 'reserved';
-    CREATE TABLE use_keys (key BLOB NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (key, row)) WITHOUT ROWID;
+    CREATE TABLE use_keys (
+        key BLOB NOT NULL, at_ms INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (key, at_ms, row)
+    ) WITHOUT ROWID;
     CREATE TABLE quarantine (
-        epoch BLOB NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL,
-        PRIMARY KEY (epoch, sequence)
+        row INTEGER PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL
     );
-    CREATE TABLE anchors (epoch BLOB NOT NULL, sequence INTEGER NOT NULL, hash BLOB NOT NULL, row INTEGER PRIMARY KEY);
     """,
 )
 VERSION = len(MIGRATIONS)

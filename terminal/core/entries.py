@@ -227,6 +227,8 @@ class Head(Value, frozen=True):
     floor_ms: int  # the greatest journalled time
     unsent: int  # entries without a receipt
     row: int
+    key_number: int = 0  # the last content key's number: never used twice by one terminal
+    parameter_version: int = 0  # the newest parameter set that was ever in force
 
 
 class Refused(Value, frozen=True):
@@ -250,6 +252,9 @@ class Receipt(Value, frozen=True):
 # --------------------------------------------------------------------------- bytes and chain
 
 NO_HASH = bytes(32)  # before an epoch's first entry
+
+
+NOTHING = Head(name=EntryName(epoch=bytes(8), sequence=0), hash=NO_HASH, floor_ms=0, unsent=0, row=0)  # before any entry
 
 
 class BadEntry(ValueError):
@@ -300,6 +305,30 @@ def check_link(stored: StoredEntry, last: EntryName, last_hash: bytes) -> Entry:
     if entry.name.epoch != last.epoch and (entry.name.sequence != 1 or entry.previous != NO_HASH):
         raise BadEntry("an epoch does not begin with its first entry")
     return entry
+
+
+def advance(head: Head, entry: Entry, digest: bytes) -> Head:
+    """The head after one more entry."""
+    fact = entry.fact
+    key = fact.number if isinstance(fact, ContentKey) else 0
+    version = fact.version if isinstance(fact, ParametersChanged) else 0
+    return Head(
+        name=entry.name,
+        hash=digest,
+        floor_ms=max(head.floor_ms, entry.at.utc_ms),
+        unsent=head.unsent + 1,
+        row=head.row + 1,
+        key_number=max(head.key_number, key),
+        parameter_version=max(head.parameter_version, version),
+    )
+
+
+def begin_epoch(head: Head, epoch: bytes, why: str, at: Instant) -> tuple[Head, Draft]:
+    """The place before a new epoch's first entry, and that entry: it names what came before."""
+    before = head.name if head.name.sequence else None
+    fact = EpochBegan(previous=before, previous_hash=head.hash if before else NO_HASH, why=why)
+    start = msgspec.structs.replace(head, name=EntryName(epoch=epoch, sequence=0), hash=NO_HASH)
+    return start, Draft(fact=fact, at=at)
 
 
 def kind_of(fact: Fact) -> str:

@@ -13,7 +13,7 @@ import secrets
 
 from terminal.core import sealing
 from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
-from terminal.core.model import Instant, Ref, Use
+from terminal.core.model import EntryName, Instant, Ref, Use
 from terminal.core.parameters import OfficeKeys
 from terminal.ports import Clock, Store
 
@@ -106,6 +106,10 @@ class Journal:
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> list[StoredEntry]:
         """The oldest run without a receipt from `from_row` on."""
         return list(self._store.unsent(from_row, limit, max_bytes))
+
+    def holds(self, name: EntryName, digest: bytes) -> bool:
+        """Whether this journal has, or once had, that entry with that hash."""
+        return self._store.holds(name, digest)
 
     async def settle(self, receipt: Receipt) -> int:
         """Mark what a verified receipt covers."""

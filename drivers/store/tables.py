@@ -1,0 +1,248 @@
+"""What goes into the journal's tables and comes out again: plain functions over one connection.
+
+Laws of this file:
+- Nothing here begins or ends a transaction; whoever calls owns it.
+- An entry and its projection are written together.
+- A stored value of another type than was written is damage, and is raised as BadEntry.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from terminal.core import projection
+from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, Receipt, StoredEntry
+from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState
+from terminal.core.projection import UseChange
+
+USE_COLUMNS = (
+    "epoch, sequence, lane, at_ms, code_key, twin_key, medium, account, product, fare_type, amount_fen, passage, "
+    "state, persons, passed, annulled_persons"
+)
+_ENTRIES = (
+    "SELECT e.row, p.epoch, e.row - p.first_row + 1, e.data, e.hash FROM entries e JOIN epochs p "
+    "ON p.first_row = (SELECT max(first_row) FROM epochs WHERE first_row <= e.row) "
+)
+
+# --------------------------------------------------------------------------- writing
+
+
+def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: bytes, receipt: int | None = None) -> None:
+    """One entry and what it changes in the projection."""
+    db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (row, entry.at.utc_ms, receipt, digest, data))
+    if isinstance(entry.fact, EpochBegan):
+        db.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row))
+    begun = projection.begins(entry)
+    if begun is not None:
+        _insert_use(db, row, begun)
+    change = projection.changes(entry)
+    if change is not None:
+        _change_use(db, change)
+
+
+def remember(db: apsw.Connection, before: Head, after: Head) -> None:
+    """Keep what must outlive pruning, where it changed."""
+    for name in ("key_number", "parameter_version"):
+        if getattr(before, name) != getattr(after, name):
+            db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, getattr(after, name)))
+
+
+def anchor(db: apsw.Connection, head: Head) -> None:
+    """Remember that the chain holds up to here. What pruning anchored stays."""
+    db.execute("DELETE FROM anchors WHERE row >= (SELECT min(row) FROM entries)")
+    db.execute(
+        "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?)", (head.row, head.name.epoch, head.name.sequence, head.hash)
+    )
+
+
+def mark(db: apsw.Connection, receipt: Receipt) -> int:
+    """Mark what a receipt covers; entries newly marked. None where its hash is not ours."""
+    base = first_row(db, receipt.epoch)
+    if base is None or hash_at(db, base + receipt.last - 1) != receipt.hash:
+        return 0
+    marked = 0
+    for refused in receipt.refused:
+        row = base + refused.sequence - 1
+        found = db.execute("SELECT data FROM entries WHERE row = ? AND receipt IS NULL", (row,)).fetchone()
+        if found is None or not receipt.first <= refused.sequence <= receipt.last:
+            continue
+        kept = (row, receipt.epoch, refused.sequence, refused.reason, found[0])
+        db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
+        db.execute("UPDATE entries SET receipt = 2 WHERE row = ?", (row,))
+        marked += 1
+    rows = (base + receipt.first - 1, base + receipt.last - 1)
+    db.execute("UPDATE entries SET receipt = 1 WHERE row BETWEEN ? AND ? AND receipt IS NULL", rows)
+    return marked + db.changes()
+
+
+def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
+    """Forget the oldest receipted entries made before then, at most `limit`; an anchor stays. The number forgotten."""
+    oldest = db.execute("SELECT row, at_ms, receipt FROM entries ORDER BY row LIMIT ?", (limit + 1,)).fetchall()
+    gone = 0
+    for row, at_ms, receipt in oldest[:-1]:  # the newest entry always stays: it is the head
+        if receipt is None or at_ms >= before_ms:
+            break
+        gone = row
+    if not gone:
+        return 0
+    last = next(entries(db, "WHERE e.row = ?", gone))
+    db.execute("DELETE FROM anchors WHERE row < ?", (gone,))
+    db.execute(
+        "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?)", (gone, last.name.epoch, last.name.sequence, last.hash)
+    )
+    for use in db.execute(
+        "SELECT row, at_ms, code_key, twin_key, medium, account FROM uses WHERE row <= ?", (gone,)
+    ).fetchall():
+        db.executemany(
+            "DELETE FROM use_keys WHERE key = ? AND at_ms = ? AND row = ?", [(key, use[1], use[0]) for key in use[2:]]
+        )
+    db.execute("DELETE FROM uses WHERE row <= ?", (gone,))
+    db.execute("DELETE FROM entries WHERE row <= ?", (gone,))
+    return int(gone - oldest[0][0] + 1)
+
+
+def _insert_use(db: apsw.Connection, row: int, use: Use) -> None:
+    marks = ",".join("?" * 17)
+    db.execute(f"INSERT INTO uses (row, {USE_COLUMNS}) VALUES ({marks})", (row, *_columns(use)))
+    keys = {use.code_key, use.twin_key, use.medium, use.account} - {None}
+    db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in keys])
+
+
+def _change_use(db: apsw.Connection, change: UseChange) -> None:
+    base = first_row(db, change.of.epoch)
+    row = None if base is None else base + change.of.sequence - 1
+    found = db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE row = ?", (row,)).fetchone()
+    if found is None:  # its grant was pruned
+        return
+    use = projection.apply(_use(found), change)
+    db.execute(
+        "UPDATE uses SET state = ?, passed = ?, annulled_persons = ? WHERE row = ?",
+        (use.state.value, use.passed, use.annulled_persons, row),
+    )
+
+
+# --------------------------------------------------------------------------- reading
+
+
+def entries(db: apsw.Connection, where: str, *values: object) -> Iterator[StoredEntry]:
+    """Stored entries, as bytes. `where` is our own text. Raises BadEntry or apsw.Error."""
+    for row, epoch, sequence, data, digest in db.execute(_ENTRIES + where, values):
+        if not (isinstance(data, bytes) and isinstance(digest, bytes) and isinstance(epoch, bytes)):
+            raise BadEntry(f"row {row} changed its type")
+        yield StoredEntry(row=row, name=EntryName(epoch=epoch, sequence=sequence), data=data, hash=digest)
+
+
+def unsent(db: apsw.Connection, from_row: int, limit: int, max_bytes: int) -> list[StoredEntry]:
+    """The oldest run of one epoch without a receipt, from `from_row` on; at least one entry if there is any."""
+    run: list[StoredEntry] = []
+    size = 0
+    for stored in entries(db, "WHERE e.receipt IS NULL AND e.row >= ? ORDER BY e.row LIMIT ?", from_row, limit):
+        size += len(stored.data)
+        follows = not run or (run[-1].name.epoch == stored.name.epoch and run[-1].row + 1 == stored.row)
+        if not follows or (run and size > max_bytes):
+            break
+        run.append(stored)
+    return run
+
+
+def uses(db: apsw.Connection, keys: Sequence[Ref], since_ms: int) -> list[Use]:
+    """Uses under any of these keys."""
+    marks = ",".join("?" * len(keys))
+    query = (
+        f"SELECT {USE_COLUMNS} FROM uses WHERE row IN "  # only question marks are put in
+        f"(SELECT row FROM use_keys WHERE key IN ({marks}) AND at_ms >= ?)"
+    )
+    return [_use(row) for row in db.execute(query, (*keys, since_ms))]
+
+
+def open_uses(db: apsw.Connection) -> list[Use]:
+    """Uses nobody has walked on yet, oldest first."""
+    return [_use(row) for row in db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE state = 'reserved' ORDER BY row")]
+
+
+def all_uses(db: apsw.Connection) -> list[Use]:
+    """The whole projection, for comparing it with the fold."""
+    return [_use(row) for row in db.execute(f"SELECT {USE_COLUMNS} FROM uses ORDER BY row")]
+
+
+def last_anchor(db: apsw.Connection) -> Head:
+    """How far the chain was verified."""
+    return _anchor_of(db.execute("SELECT row, epoch, sequence, hash FROM anchors ORDER BY row DESC LIMIT 1").fetchone())
+
+
+def base(db: apsw.Connection) -> Head:
+    """What stands before the oldest entry: nothing, or the anchor pruning left."""
+    query = "SELECT row, epoch, sequence, hash FROM anchors WHERE row < (SELECT min(row) FROM entries) ORDER BY row DESC LIMIT 1"
+    return _anchor_of(db.execute(query).fetchone())
+
+
+def head(db: apsw.Connection) -> Head:
+    """The end of the chain, with what is remembered beside it."""
+    last = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
+    if last is None:
+        return NOTHING
+    memory: dict[str, int] = dict(db.execute("SELECT name, value FROM memory").fetchall())
+    newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1000)"
+    return Head(
+        name=last.name,
+        hash=last.hash,
+        floor_ms=_number(db, newest),
+        unsent=_number(db, "SELECT count(*) FROM entries WHERE receipt IS NULL"),
+        row=last.row,
+        key_number=memory.get("key_number", 0),
+        parameter_version=memory.get("parameter_version", 0),
+    )
+
+
+def first_row(db: apsw.Connection, epoch: bytes) -> int | None:
+    """The row of an epoch's first entry, or None."""
+    found = db.execute("SELECT first_row FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def hash_at(db: apsw.Connection, row: int) -> bytes | None:
+    """The hash of the entry in this row, or of the anchor that stands for it."""
+    query = "SELECT hash FROM entries WHERE row = ? UNION ALL SELECT hash FROM anchors WHERE row = ?"
+    found = db.execute(query, (row, row)).fetchone()
+    return None if found is None else found[0]
+
+
+def _number(db: apsw.Connection, query: str) -> int:
+    found = db.execute(query).fetchone()
+    return int(found[0] or 0) if found else 0
+
+
+def _anchor_of(found: tuple[Any, ...] | None) -> Head:
+    if found is None:
+        return NOTHING
+    row, epoch, sequence, digest = found
+    return Head(name=EntryName(epoch=epoch, sequence=sequence), hash=digest, floor_ms=0, unsent=0, row=row)
+
+
+def _columns(use: Use) -> tuple[Any, ...]:
+    assert use.name is not None
+    refs = (use.code_key, use.twin_key, use.medium, use.account)
+    price = (use.product, use.fare_type, use.amount_fen)
+    walked = (use.passage.value, use.state.value, use.persons, use.passed, use.annulled_persons)
+    return (use.name.epoch, use.name.sequence, use.lane, use.at_ms, *refs, *price, *walked)
+
+
+def _use(row: Sequence[Any]) -> Use:
+    return Use(
+        name=EntryName(epoch=row[0], sequence=row[1]),
+        lane=row[2],
+        at_ms=row[3],
+        code_key=Ref(row[4]),
+        twin_key=Ref(row[5]),
+        medium=Ref(row[6]),
+        account=None if row[7] is None else Ref(row[7]),
+        product=row[8],
+        fare_type=row[9],
+        amount_fen=row[10],
+        passage=PassageMode(row[11]),
+        state=UseState(row[12]),
+        persons=row[13],
+        passed=row[14],
+        annulled_persons=row[15],
+    )

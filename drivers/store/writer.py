@@ -1,0 +1,281 @@
+"""The one thread that writes: it commits whatever is waiting, with one flush for all of it.
+
+Laws of this file:
+- A waiter hears after COMMIT returned, never before. Sequence and hash are given inside the transaction, so that a
+  rolled-back commit leaves no gap.
+- A full disk writes nothing and is told as StoreFull. The ballast is then given back, for receipts only: new entries
+  stay refused until the ballast can be laid again.
+- Anything else unexpected — a failed flush, a damaged page, a bug — is the end: every waiter hears StoreBroken, now and
+  from then on, and the files are left exactly as they are.
+- Checkpoints happen here only, when nobody waits or when the log has grown too long.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+import apsw
+import msgspec
+
+from drivers.store import tables
+from drivers.store.head_file import HeadFile
+from terminal.core.entries import Alarm, Draft, Entry, Head, Receipt, advance, begin_epoch, link
+from terminal.core.model import Instant
+from terminal.ports import Clock, StoreBroken, StoreFull
+
+GROUP = 512  # jobs in one commit at most
+BALLAST_BYTES = 1 << 20
+CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
+LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
+QUIET_S = 0.1
+FLUSH_NS = 1_000_000_000
+
+log = logging.getLogger(__name__)
+
+
+class Job(NamedTuple):
+    """One thing to do inside a transaction; `future` hears of it on its loop."""
+
+    work: Callable[[], Any]
+    future: "asyncio.Future[Any]"
+    adds: bool  # whether it adds entries: refused while the disk is full
+
+
+class Writer:
+    """Owns the writing connection from `start` on."""
+
+    def __init__(self, directory: Path, db: apsw.Connection, head_file: HeadFile, terminal: str, clock: Clock) -> None:
+        self.head = tables.head(db)  # the newest durable entry; replaced whole after each commit
+        self.broken: str | None = None
+        self._draft = self.head
+        self._db = db
+        self._head_file = head_file
+        self._terminal = terminal
+        self._clock = clock
+        self._ballast = directory / "ballast"
+        self._tight = not self._lay_ballast()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._commits = 0
+        self._checkpointed = 0  # commits at the last checkpoint
+        self._flushed_ns = 0
+        self._ended: asyncio.Future[None] | None = None
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        """Take over the connection."""
+        self._thread.start()
+
+    def do(self, work: Callable[[], Any], *, adds: bool) -> "asyncio.Future[Any]":
+        """Queue one job; its future ends with the result, StoreFull or StoreBroken."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._jobs.put(Job(work, future, adds))
+        return future
+
+    async def stop(self) -> None:
+        """Finish what waits, checkpoint, flush, close."""
+        self._ended = asyncio.get_running_loop().create_future()
+        self._jobs.put(None)
+        await self._ended
+        self._thread.join()
+
+    # ----------------------------------------------------------------------- work inside a transaction
+
+    def insert(self, draft: Draft) -> Entry:
+        """Give a draft its place and write it."""
+        before = self._draft
+        entry, data, digest = link(draft, self._terminal, before.name, before.hash)
+        after = advance(before, entry, digest)
+        tables.insert(self._db, after.row, entry, data, digest)
+        tables.remember(self._db, before, after)
+        self._draft = after
+        return entry
+
+    def new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
+        """Begin an epoch that names the one before; with an alarm unless it is the very first."""
+        self._draft, first = begin_epoch(self._draft, secrets.token_bytes(8), why, at)
+        self.insert(first)
+        if alarm is not None:
+            self.insert(Draft(fact=Alarm(kind=alarm, detail=why), at=at))
+
+    def mark(self, receipt: Receipt) -> int:
+        """Mark what a receipt covers."""
+        marked = tables.mark(self._db, receipt)
+        self._draft = _less_unsent(self._draft, marked)
+        return marked
+
+    def prune(self, before_ms: int, limit: int) -> int:
+        """Forget old receipted entries; the chain goes on from an anchor."""
+        return tables.prune(self._db, before_ms, limit)
+
+    # ----------------------------------------------------------------------- the thread
+
+    def now(self, work: Callable[[], Any]) -> None:
+        """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
+        with self._db:
+            work()
+        self._adopt()
+
+    def _run(self) -> None:
+        stopping = False
+        while not stopping:
+            jobs = self._waiting()
+            stopping = None in jobs
+            self._commit([job for job in jobs if job is not None])
+            self._guarded(self._keep_house, quiet=not jobs)
+        self._guarded(self._finish)
+        self._hear(self._ended, lambda: self._ended is not None and self._ended.set_result(None))
+
+    def _waiting(self) -> list[Job | None]:
+        jobs: list[Job | None] = []
+        try:
+            jobs.append(self._jobs.get(timeout=QUIET_S))
+            while len(jobs) < GROUP and jobs[-1] is not None:
+                jobs.append(self._jobs.get_nowait())
+        except Empty:
+            pass
+        return jobs
+
+    def _commit(self, jobs: list[Job]) -> None:
+        """One transaction, one flush, then everybody hears."""
+        if self._tight and jobs:
+            self._tight = not self._lay_ballast()
+        if self._tight:
+            _tell([job for job in jobs if job.adds], None, StoreFull("the journal's disk is full"))
+            jobs = [job for job in jobs if not job.adds]
+        if not jobs:
+            return
+        try:
+            _tell(jobs, self._transact(jobs), None)
+        except apsw.FullError:
+            self._make_room(jobs)
+        except Exception as error:
+            self._break(error)
+            _tell(jobs, None, StoreBroken(self.broken))
+
+    def _transact(self, jobs: list[Job]) -> list[Any]:
+        if self.broken is not None:
+            raise StoreBroken(self.broken)
+        self._db.execute("BEGIN IMMEDIATE")
+        results = [job.work() for job in jobs]
+        self._commits += 1
+        if self._commits % CHECKPOINT_COMMITS == 0:
+            tables.anchor(self._db, self._draft)  # rides along: no flush of its own
+        self._db.execute("COMMIT")
+        self._adopt()
+        return results
+
+    def _adopt(self) -> None:
+        self.head = self._draft
+        self._head_file.write(self.head.name, self.head.hash)
+
+    def _make_room(self, jobs: list[Job]) -> None:
+        """Nothing was written. Entries are refused; receipts are tried once more in the ballast's place."""
+        self._guarded(self._roll_back)
+        was_tight, self._tight = self._tight, True
+        self._ballast.unlink(missing_ok=True)
+        refused = [job for job in jobs if job.adds or was_tight]
+        _tell(
+            refused, None, StoreFull("the journal's disk is full") if self.broken is None else StoreBroken(self.broken)
+        )
+        rest = [job for job in jobs if not (job.adds or was_tight)]
+        if rest:
+            self._commit(rest)
+
+    def _roll_back(self) -> None:
+        self._draft = self.head
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _keep_house(self, quiet: bool) -> None:
+        """Checkpoint when due, flush the head file once a second."""
+        since = self._commits - self._checkpointed
+        if since >= LATEST_CHECKPOINT_COMMITS or (quiet and since >= CHECKPOINT_COMMITS):
+            self._checkpointed = self._commits
+            self._head_file.flush()
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        now_ns = self._clock.read().monotonic_ns
+        if quiet and now_ns - self._flushed_ns >= FLUSH_NS:
+            self._flushed_ns = now_ns
+            self._head_file.flush()
+
+    def _checkpoint(self, mode: int) -> None:
+        try:
+            self._db.wal_checkpoint(mode=mode)
+        except (apsw.FullError, apsw.BusyError):
+            return  # tried again later; nothing that was promised depends on it
+
+    def _finish(self) -> None:
+        """At stop: anchor, checkpoint, flush. A broken journal is left exactly as it is."""
+        if self.broken is not None:
+            return
+        try:
+            with self._db:
+                tables.anchor(self._db, self.head)
+        except apsw.FullError:
+            self._roll_back()
+        self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        self._head_file.close()
+        self._db.close()
+
+    def _guarded(self, work: Callable[..., None], **options: Any) -> None:
+        if self.broken is not None:
+            return
+        try:
+            work(**options)
+        except Exception as error:
+            self._break(error)
+
+    def _break(self, error: Exception) -> None:
+        if self.broken is None:
+            self.broken = f"{type(error).__name__}: {error}"
+            log.critical("journal broken", extra={"what": self.broken})
+
+    def _lay_ballast(self) -> bool:
+        """A file to give back when the disk is full. Whether it lies there."""
+        try:
+            fd = os.open(self._ballast, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return False
+        try:
+            os.posix_fallocate(fd, 0, BALLAST_BYTES)
+            return True
+        except OSError:
+            self._ballast.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _hear(future: "asyncio.Future[Any] | None", tell: Callable[[], object]) -> None:
+        if future is None:
+            return
+        try:
+            future.get_loop().call_soon_threadsafe(tell)
+        except RuntimeError:  # the loop is gone: nobody is left to hear
+            return
+
+
+def _tell(jobs: list[Job], results: list[Any] | None, failure: Exception | None) -> None:
+    """Wake the loop once for all of them."""
+
+    def tell() -> None:
+        for number, job in enumerate(jobs):
+            if job.future.done():  # its caller was cancelled; the entry stands all the same
+                continue
+            if results is not None:
+                job.future.set_result(results[number])
+            elif failure is not None:
+                job.future.set_exception(failure)
+
+    if jobs:
+        Writer._hear(jobs[0].future, tell)
+
+
+def _less_unsent(head: Head, marked: int) -> Head:
+    return msgspec.structs.replace(head, unsent=head.unsent - marked)

@@ -1,28 +1,35 @@
-"""Relay-and-input boards by Modbus, RTU over a serial line or TCP: the gate, its lamps, its sensors, the mains input.
+"""Relay-and-input boards by Modbus, RTU over a serial line or TCP: the gate, its sensors, the mains input.
 
 Laws of this file:
 - An order is sent once. No answer within the time-out is `unknown`, never a retry: it could open for somebody else.
 - An order older than half a second, counted from the tap, is never sent.
-- After every connect all coils are switched off before anything else; until then no order is sent.
-- Orders go before polling and lamps: each of these is one short frame, and an order waits for one at most.
-- An input counts once it stood for two polls; a level that stays is told once.
+- After every connect all coils are switched off before anything else; until then no order is sent. They are
+  switched off again when the terminal stops.
+- Orders go before polling, polling before lamps; an order waits for one short frame at most.
+- An input counts once it stood for two polls; a level that stays is told once. What stands on an input when the
+  board is first seen is told only of emergency and fault: nobody walked then.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, ClassVar, Literal
 
-from pymodbus import FramerType, ModbusException
-from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-
-from drivers.link import serial_options
+from drivers.gate import bus
+from drivers.gate.bus import Client, Job, Jobs, NotSent, Urgency
+from drivers.gate.lamp import LampWiring, ModbusLamp
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading, Value
-from terminal.core.phrases import Display, Light, Tone
 from terminal.ports import Clock, DeviceError, Gate, Indicator, PowerInput
 
 STALE_NS = 500_000_000
 DEBOUNCE_POLLS = 2
+ALIVE_S = 1.0  # how often a board without inputs is asked whether it is there
+GO_ON_S = 1.0  # how long stopping waits at most for a pulse to end
+
+LASTING = frozenset(
+    {GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF, GateSignal.FAULT, GateSignal.FAULT_CLEARED}
+)  # a state, not an event: told also when it stands at the first look
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +41,13 @@ class Settings(Value, frozen=True):
     unit: int = 1
     coils: int = 8  # how many the board has: all are switched off at first
     inputs: int = 8
+    inverted_inputs: tuple[int, ...] = ()  # contacts that are closed at rest: a fire panel's, as a rule
     poll_ms: int = 30
     timeout_ms: int = 300  # at most; a board on a short line answers within a few
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_ms <= 300:
+            raise ValueError("timeout_ms is above 300: an answer that late is no answer")
 
 
 class GateWiring(Value, frozen=True):
@@ -44,25 +56,26 @@ class GateWiring(Value, frozen=True):
     open_coil: int
     open_ms: int = 400  # how long the pulse is
     hold_s: float = 5.0  # how long the controller keeps a granted right: read its manual
-    pulse: str = "coil"  # "coil": we switch on and off; "register": the board's own timed relay
-    pulse_register: int | None = None  # for "register": where tenths of a second are written
+    # "coil": we switch on and off. The board's own timed relay, where it has one, ends the pulse even if we die:
+    # "register": tenths of a second written to `pulse_register`, after the values of `pulse_prefix` if there are any
+    # "flash": tenths of a second sent as the value of coil number `pulse_register`
+    pulse: Literal["coil", "register", "flash"] = "coil"
+    pulse_register: int | None = None
+    pulse_prefix: tuple[int, ...] = ()
+    group: Literal["pulse", "hold"] = "pulse"  # one stacked pulse a person; or held on until all have walked
     group_gap_ms: int = 300  # between the pulses for the people of a group
     passage_input: int | None = None
     reverse_input: int | None = None
     forced_input: int | None = None
+    opened_input: int | None = None  # a door contact: opening with no order in `hold_s` is forced
     emergency_input: int | None = None
     fault_input: int | None = None
 
-
-class LampWiring(Value, frozen=True):
-    """`[[lanes.NAME.indicators]]` with `board = …`. A colour without a coil stays dark."""
-
-    green: int | None = None
-    amber: int | None = None
-    red: int | None = None
-    blue: int | None = None
-    buzzer: int | None = None
-    show_ms: int = 1500
+    def __post_init__(self) -> None:
+        if self.pulse != "coil" and self.pulse_register is None:
+            raise ValueError(f"pulse = {self.pulse!r} needs pulse_register")
+        if self.group == "hold" and (self.pulse != "coil" or self.passage_input is None):
+            raise ValueError('group = "hold" needs pulse = "coil" and passage_input')
 
 
 class PowerWiring(Value, frozen=True):
@@ -80,15 +93,21 @@ def open(settings: Settings, clock: Clock) -> "Board":
 class Board:
     """One board, shared by whatever is wired to it."""
 
+    WIRINGS: ClassVar[dict[str, type[Any]]] = {"gate": GateWiring, "lamp": LampWiring, "power": PowerWiring}
+
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
         self.inputs: list[bool] = [False] * settings.inputs
         self.connected = False
-        self._client: AsyncModbusSerialClient | AsyncModbusTcpClient | None = None
+        self.settled = False  # whether the inputs were seen long enough since the last connect
+        self.busy_until_s = 0.0  # until when a pulse is under way
+        self._jobs = Jobs()
         self._watchers: list[Callable[[int, bool, Reading], None]] = []
         self._candidate = [0] * settings.inputs
-        self._lost = asyncio.Event()
+        self._polls = 0
+        self._poll_due_s = 0.0
+        bus.make_client(settings.link, 1.0)  # a link that cannot be understood is told at once
 
     def gate(self, wiring: GateWiring) -> Gate:
         """The barrier wired to this board."""
@@ -107,84 +126,104 @@ class Board:
         self._watchers.append(watcher)
 
     async def run(self) -> None:
-        """Connect, switch everything off, poll for ever. Raises DeviceError when the board is gone."""
-        self._lost.clear()
-        self._client = client = self._make_client()
+        """Connect, switch everything off, carry jobs and poll for ever. Raises DeviceError when the board is gone."""
+        settings = self.settings
+        client = bus.make_client(settings.link, settings.timeout_ms / 1000)
         try:
-            if not await client.connect():
-                raise self._gone("does not answer")
-            await self._call(client.write_coils(0, [False] * self.settings.coils, device_id=self.settings.unit))
-            self.connected = True
-            while not self._lost.is_set():
-                await self._poll(client)
-                await asyncio.sleep(self.settings.poll_ms / 1000)
-            raise self._gone("left an order unanswered")
+            await self._connect(client)
+            while True:
+                await self._next(client)
+        except asyncio.CancelledError:
+            await self._switch_off(client)
+            raise
         finally:
             self.connected = False
             client.close()
+            self._jobs.refuse_all(self._not_connected())
 
-    async def write_coil(self, number: int, on: bool) -> None:
-        """One coil. Raises DeviceError; an unanswered write is the end of this connection."""
-        if self._client is None or not self.connected:
-            raise self._gone("is not connected")
-        try:
-            await self._call(self._client.write_coil(number, on, device_id=self.settings.unit))
-        except DeviceError:
-            self._lost.set()
-            raise
+    async def write_coil(
+        self, number: int, on: bool, urgency: Urgency = Urgency.LAMP, not_after_ns: int | None = None
+    ) -> None:
+        """One coil. Raises NotSent (certainly not done) or DeviceError (unknown whether done)."""
+        await self.ask(bus.coil(self.settings.unit, number, on), urgency, not_after_ns)
 
-    async def write_register(self, number: int, value: int) -> None:
-        """One register: a board's own timed relay. Raises DeviceError."""
-        if self._client is None or not self.connected:
-            raise self._gone("is not connected")
-        try:
-            await self._call(self._client.write_register(number, value, device_id=self.settings.unit))
-        except DeviceError:
-            self._lost.set()
-            raise
+    async def ask(self, request: Any, urgency: Urgency, not_after_ns: int | None = None) -> None:
+        """One request, carried by `run`. Raises NotSent (certainly not done) or DeviceError (unknown whether done)."""
+        if not self.connected:
+            raise self._not_connected()
+        await self._jobs.leave(request, urgency, not_after_ns).done
 
     # ----------------------------------------------------------------------- inside
 
-    def _make_client(self) -> AsyncModbusSerialClient | AsyncModbusTcpClient:
-        scheme, _, rest = self.settings.link.partition(":")
-        # Never retried, and reconnected by `run` alone: pymodbus' defaults of 3 × 3 s would open for somebody else.
-        common: dict[str, Any] = {"retries": 0, "timeout": self.settings.timeout_ms / 1000, "reconnect_delay": 0}
-        if scheme == "serial":
-            path, baud, parity = serial_options(rest)
-            return AsyncModbusSerialClient(path, framer=FramerType.RTU, baudrate=baud, parity=parity, **common)
-        host, _, port = rest.rpartition(":")
-        if scheme == "tcp" and port.isdecimal():
-            return AsyncModbusTcpClient(host, port=int(port), **common)
-        raise DeviceError(f"{self.settings.link}: unknown kind of line", hint="write serial:/dev/… or tcp:host:port")
+    async def _connect(self, client: Client) -> None:
+        if not await client.connect():
+            hint = "look at the board's plug and power, and at the link in the configuration"
+            raise DeviceError(f"{self.settings.link}: cannot be opened", hint=hint)
+        await bus.exchange(client, self._all_off(), self.settings.link)
+        self._polls, self._poll_due_s, self.settled = 0, 0.0, False
+        self.connected = True
 
-    async def _poll(self, client: AsyncModbusSerialClient | AsyncModbusTcpClient) -> None:
-        count = self.settings.inputs
-        answer = await self._call(client.read_discrete_inputs(0, count=count, device_id=self.settings.unit))
-        for number, level in enumerate(answer.bits[:count]):
-            if level == self.inputs[number]:
-                self._candidate[number] = 0
-                continue
-            self._candidate[number] += 1
-            if self._candidate[number] >= DEBOUNCE_POLLS:
-                self._candidate[number] = 0
-                self.inputs[number] = level
-                at = self.clock.read()
-                for watcher in self._watchers:
-                    watcher(number, level, at)
+    async def _next(self, client: Client) -> None:
+        """Carry what is most urgent now; wait if nothing is."""
+        poll_is_due = self.clock.monotonic_s() >= self._poll_due_s
+        job = self._jobs.take(orders_only=poll_is_due)
+        if job is not None:
+            await self._carry(client, job)
+        elif poll_is_due:
+            await self._poll(client)
+        else:
+            await self._jobs.wait(self._poll_due_s)
 
-    async def _call(self, request: Any) -> Any:
+    async def _carry(self, client: Client, job: Job) -> None:
+        if job.not_after_ns is not None and self.clock.read().monotonic_ns > job.not_after_ns:
+            hint = "the board or this machine is too busy; nothing opened"
+            job.fail(NotSent(f"{self.settings.link}: an order grew stale", hint=hint))
+            return
+        unknown = DeviceError(f"{self.settings.link}: stopped while asking", hint="nothing to do")
         try:
-            answer = await request
-        except (ModbusException, OSError, asyncio.InvalidStateError) as error:
-            raise self._gone(str(error)) from error
-        if answer.isError():
-            raise self._gone(f"refused: {answer}")
-        return answer
+            job.succeed(await bus.exchange(client, job.request, self.settings.link))
+        except NotSent as refusal:
+            job.fail(refusal)
+        except DeviceError as error:
+            self.connected = False
+            unknown = error
+            raise
+        finally:
+            job.fail(unknown)
 
-    def _gone(self, what: str) -> DeviceError:
-        return DeviceError(
-            f"{self.settings.link}: the board {what}", hint=f"look at its plug, power, baud rate and unit {self.settings.unit}"
-        )
+    async def _poll(self, client: Client) -> None:
+        settings = self.settings
+        every_s = settings.poll_ms / 1000 if settings.inputs else ALIVE_S
+        answer = await bus.exchange(client, bus.look(settings.unit, settings.inputs), settings.link)
+        self._poll_due_s = self.clock.monotonic_s() + every_s
+        at = self.clock.read()
+        for number, level in enumerate(answer.bits[: settings.inputs]):
+            self._level(number, level != (number in settings.inverted_inputs), at)
+        self._polls += 1
+        self.settled = self._polls >= DEBOUNCE_POLLS
+
+    def _level(self, number: int, level: bool, at: Reading) -> None:
+        """One input as one poll saw it: told once it stood for DEBOUNCE_POLLS."""
+        self._candidate[number] = self._candidate[number] + 1 if level != self.inputs[number] else 0
+        if self._candidate[number] >= DEBOUNCE_POLLS:
+            self._candidate[number] = 0
+            self.inputs[number] = level
+            for watcher in self._watchers:
+                watcher(number, level, at)
+
+    async def _switch_off(self, client: Client) -> None:
+        """The terminal stops: let a pulse end, leave nothing on."""
+        if self.connected:
+            self.connected = False
+            await asyncio.sleep(min(GO_ON_S, max(0.0, self.busy_until_s - self.clock.monotonic_s())))
+            with contextlib.suppress(DeviceError):
+                await bus.exchange(client, self._all_off(), self.settings.link)
+
+    def _all_off(self) -> Any:
+        return bus.coils(self.settings.unit, [False] * self.settings.coils)
+
+    def _not_connected(self) -> NotSent:
+        return NotSent(f"{self.settings.link}: not connected", hint="look at the board's plug and power")
 
 
 class ModbusGate:
@@ -196,6 +235,9 @@ class ModbusGate:
         self._wiring = wiring
         self._events: asyncio.Queue[GateEvent] = asyncio.Queue(256)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._walked = 0
+        self._somebody = asyncio.Event()
+        self._expected_until_s = float("-inf")  # until when the door may open by our order
         rising = {
             wiring.passage_input: GateSignal.PASSAGE,
             wiring.reverse_input: GateSignal.REVERSE,
@@ -209,15 +251,15 @@ class ModbusGate:
 
     async def open(self, persons: int, ordered_at: Reading) -> GateAnswer:
         """See the port."""
-        stale = self._board.clock.read().monotonic_ns - ordered_at.monotonic_ns > STALE_NS
-        if stale or not self._board.connected:
-            return GateAnswer.NOT_SENT
         try:
-            await self._pulse_on()
+            await self._pulse_on(ordered_at.monotonic_ns + STALE_NS)
+        except NotSent as error:
+            log.warning("gate not opened", extra={"what": error.what, "hint": error.hint})
+            return GateAnswer.NOT_SENT
         except DeviceError as error:
-            log.warning("gate unknown", extra={"what": error.what})
+            log.warning("gate unknown", extra={"what": error.what, "hint": error.hint})
             return GateAnswer.UNKNOWN
-        self._later(self._finish(persons))
+        self._later(self._hold(persons) if self._wiring.group == "hold" else self._pulses(persons))
         return GateAnswer.OPENED
 
     async def events(self) -> AsyncIterator[GateEvent]:
@@ -225,105 +267,82 @@ class ModbusGate:
         while True:
             yield await self._events.get()
 
-    async def _pulse_on(self) -> None:
-        if self._wiring.pulse == "register" and self._wiring.pulse_register is not None:
-            await self._board.write_register(self._wiring.pulse_register, max(1, self._wiring.open_ms // 100))
-        else:
-            await self._board.write_coil(self._wiring.open_coil, True)
+    def _order(self) -> Any:
+        """The request that opens for one person, by the way this board does it."""
+        wiring, unit = self._wiring, self._board.settings.unit
+        tenths = max(1, round(wiring.open_ms / 100))
+        if wiring.pulse == "coil" or wiring.pulse_register is None:
+            return bus.coil(unit, wiring.open_coil, True)
+        if wiring.pulse == "flash":
+            return bus.FlashCoilRequest(wiring.pulse_register, tenths, unit)
+        return bus.registers(unit, wiring.pulse_register, [*wiring.pulse_prefix, tenths])
 
-    async def _finish(self, persons: int) -> None:
+    async def _pulse_on(self, not_after_ns: int) -> None:
+        now_s = self._board.clock.monotonic_s()
+        self._expected_until_s = now_s + self.hold_s
+        await self._board.ask(self._order(), Urgency.ORDER, not_after_ns)
+        self._board.busy_until_s = max(self._board.busy_until_s, now_s + self._wiring.open_ms / 1000)
+
+    async def _pulses(self, persons: int) -> None:
         """End the pulse; one more for each further person of a group: the controller stacks them."""
-        try:
-            for left in range(persons, 0, -1):
-                await asyncio.sleep(self._wiring.open_ms / 1000)
-                if self._wiring.pulse != "register":
-                    await self._board.write_coil(self._wiring.open_coil, False)
-                if left > 1:
-                    await asyncio.sleep(self._wiring.group_gap_ms / 1000)
-                    await self._pulse_on()
-        except DeviceError as error:
-            log.warning("gate pulse", extra={"what": error.what})  # after reconnecting every coil is switched off
+        for left in range(persons, 0, -1):
+            await asyncio.sleep(self._wiring.open_ms / 1000)
+            await self._pulse_off()
+            if left > 1:
+                await asyncio.sleep(self._wiring.group_gap_ms / 1000)
+                await self._pulse_on(self._board.clock.read().monotonic_ns + STALE_NS)
+
+    async def _hold(self, persons: int) -> None:
+        """Stay open until so many walked, or nobody did for `hold_s`."""
+        goal = self._walked + persons
+        while self._walked < goal:
+            before = self._walked
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.hold_s):
+                    self._somebody.clear()
+                    await self._somebody.wait()
+            if self._walked == before:
+                break
+        await self._pulse_off()
+
+    async def _pulse_off(self) -> None:
+        if self._wiring.pulse == "coil":
+            await self._board.write_coil(self._wiring.open_coil, False, Urgency.ORDER)
 
     def _changed(self, number: int, level: bool, at: Reading) -> None:
-        signal = self._signal_of[level].get(number)
-        if signal is None:
+        signal = self._meaning(number, level)
+        if signal is None or not (self._board.settled or signal in LASTING):
             return
-        if self._events.full():
-            log.error("gate events overflow", extra={"signal": signal.value})
-            return
-        self._events.put_nowait(GateEvent(signal=signal, at=at))
+        if signal is GateSignal.PASSAGE:
+            self._walked += 1
+            self._somebody.set()
+        self._tell(GateEvent(signal=signal, at=at))
 
-    def _later(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _tell(self, event: GateEvent) -> None:
+        if self._events.full():
+            log.error("gate events overflow", extra={"signal": event.signal.value})
+            return
+        self._events.put_nowait(event)
+
+    def _meaning(self, number: int, level: bool) -> GateSignal | None:
+        if level and number == self._wiring.opened_input:
+            unexpected = self._board.clock.monotonic_s() > self._expected_until_s
+            return GateSignal.FORCED if unexpected else None
+        return self._signal_of[level].get(number)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on in the background. Should the board be lost meanwhile, every coil is switched off on reconnecting."""
+
+        async def go_on() -> None:
+            try:
+                await work
+            except DeviceError as error:
+                log.warning("gate pulse", extra={"what": error.what, "hint": error.hint})
+                self._tell(GateEvent(signal=GateSignal.FAULT, at=self._board.clock.read()))
+
+        task = asyncio.get_running_loop().create_task(go_on())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-# (on, off) seconds, repeated so many times: what the field calls these tones, as far as a buzzer can say it
-TONES: dict[Tone, Sequence[tuple[float, float]]] = {
-    Tone.OK: ((0.08, 0.0),),
-    Tone.OK_SOFT: ((0.04, 0.0),),
-    Tone.OK_THEN_NOTICE: ((0.08, 0.3), (0.15, 0.0)),
-    Tone.NOTICE: ((0.12, 0.1), (0.12, 0.0)),
-    Tone.AGAIN: ((0.06, 0.08), (0.06, 0.0)),
-    Tone.STOP: ((0.4, 0.0),),
-    Tone.SILENT: (),
-    Tone.EVACUATE: (),  # the fire panel's signal, not ours
-}
-COLOUR = {
-    Light.GREEN: "green",
-    Light.GREEN_BLINK: "green",
-    Light.AMBER: "amber",
-    Light.AMBER_BLINK: "amber",
-    Light.BLUE: "blue",
-    Light.WHITE: "blue",
-    Light.RED: "red",
-    Light.RED_STEADY: "red",
-}
-
-
-class ModbusLamp:
-    """The Indicator port over a lamp and a buzzer."""
-
-    def __init__(self, board: Board, wiring: LampWiring) -> None:
-        self._board = board
-        self._wiring = wiring
-        self._lit: set[int] = set()
-        self._playing: asyncio.Task[None] | None = None
-
-    async def show(self, display: Display) -> None:
-        """See the port. The lamp goes on in the background: it never holds up a lane."""
-        if self._playing is not None:
-            self._playing.cancel()
-        self._playing = asyncio.get_running_loop().create_task(self._play(display))
-
-    async def _play(self, display: Display) -> None:
-        coil = getattr(self._wiring, COLOUR[display.light])
-        try:
-            for lit in self._lit - {coil}:
-                await self._switch(lit, False)
-            if coil is not None:
-                await self._switch(coil, True)
-            await self._sound(TONES[display.tone])
-            if display.light is not Light.RED_STEADY and coil is not None:
-                await asyncio.sleep(self._wiring.show_ms / 1000)
-                await self._switch(coil, False)
-        except DeviceError as error:
-            log.debug("lamp", extra={"what": error.what})  # the board's own task says so, once and with a hint
-
-    async def _sound(self, pattern: Sequence[tuple[float, float]]) -> None:
-        buzzer = self._wiring.buzzer
-        if buzzer is None:
-            return
-        for on_s, off_s in pattern:
-            await self._switch(buzzer, True)
-            await asyncio.sleep(on_s)
-            await self._switch(buzzer, False)
-            await asyncio.sleep(off_s)
-
-    async def _switch(self, coil: int, on: bool) -> None:
-        (self._lit.add if on else self._lit.discard)(coil)
-        await self._board.write_coil(coil, on)
 
 
 class ModbusPower:

@@ -36,7 +36,8 @@ class Board:
         bits = [SimData(0, values=[False] * POINTS, datatype=DataType.BITS)]
         registers = [SimData(0, values=[0] * POINTS, datatype=DataType.REGISTERS)]
         self._device = SimDevice(
-            unit, simdata=(bits, [SimData(0, values=[False] * POINTS, datatype=DataType.BITS)], registers, registers),
+            unit,
+            simdata=(bits, [SimData(0, values=[False] * POINTS, datatype=DataType.BITS)], registers, registers),
             action=self._act,
         )
         self._server: ModbusSerialServer | ModbusTcpServer | None = None
@@ -106,7 +107,7 @@ class Board:
     ) -> ExcCodes | None:
         self.requests += 1
         if function == READ_INPUTS:
-            self._fill(registers, address, count)
+            self._fill(registers)
         elif function in (WRITE_COIL, WRITE_COILS) and values is not None:
             for number, value in enumerate(values, address):
                 self._set(number, bool(value))
@@ -114,14 +115,9 @@ class Board:
             self._start(self._timed(address, values[0] / 10))
         return None
 
-    def _fill(self, registers: list[int], address: int, count: int) -> None:
-        """Put the inputs where the server will read them: one bit a register in this layout, or packed."""
-        for number in range(address, address + count):
-            if len(registers) >= POINTS:
-                registers[number] = int(self.inputs[number])
-            else:
-                bit = 1 << (number % 16)
-                registers[0] = registers[0] | bit if self.inputs[number] else registers[0] & ~bit
+    def _fill(self, registers: list[int]) -> None:
+        """Put the inputs where the server reads them: sixteen to a register, the first in the lowest bit."""
+        registers[0] = sum(1 << number for number, on in enumerate(self.inputs) if on)
 
     def _set(self, number: int, on: bool) -> None:
         if self.coils[number] != on:
@@ -145,7 +141,14 @@ class Turnstile:
     """The rotor behind the board: rights granted by the coil, people who walk or do not."""
 
     def __init__(
-        self, board: Board, *, open_coil: int = 0, passage: int = 0, reverse: int = 1, forced: int = 2, emergency: int = 3,
+        self,
+        board: Board,
+        *,
+        open_coil: int = 0,
+        passage: int = 0,
+        reverse: int = 1,
+        forced: int = 2,
+        emergency: int = 3,
         hold_s: float = 5.0,
     ) -> None:
         self.board = board

@@ -131,8 +131,10 @@ class Board:
         client = bus.make_client(settings.link, settings.timeout_ms / 1000)
         try:
             await self._connect(client)
-            while True:
+            me = asyncio.current_task()
+            while not (me and me.cancelling()):  # wait_for in the library swallows a cancellation now and then
                 await self._next(client)
+            raise asyncio.CancelledError
         except asyncio.CancelledError:
             await self._switch_off(client)
             raise

@@ -1,0 +1,369 @@
+"""The Gate port, over the real Modbus driver and a board at the far end of a paced pty, or of TCP."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.clock import SystemClock
+from drivers.gate import bus, modbus, none
+from drivers.gate.modbus import GateWiring, PowerWiring
+from simulators.gate import Board, Turnstile
+from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading
+from terminal.ports import DeviceError, Gate
+
+WIRING = GateWiring(open_coil=0, open_ms=100, passage_input=0, reverse_input=1, forced_input=2, emergency_input=3)
+
+
+class Site:
+    """A board, its turnstile, the driver that talks to them, and what was heard on the wire."""
+
+    def __init__(self, board: Board, link: str, wiring: GateWiring = WIRING, **settings: Any) -> None:
+        self.board, self.turnstile = board, Turnstile(board)
+        self.clock = SystemClock()
+        self.driver = modbus.open(modbus.Settings(link=link, **settings), self.clock)
+        self.gate = self.driver.gate(wiring)
+        self.events: list[GateEvent] = []
+        self.errors: list[DeviceError] = []
+        self.tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._listen())]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.driver.run()
+            except DeviceError as error:
+                self.errors.append(error)
+            await asyncio.sleep(0.1)
+
+    async def _listen(self) -> None:
+        async for event in self.gate.events():
+            self.events.append(event)
+
+    def signals(self) -> list[GateSignal]:
+        return [event.signal for event in self.events]
+
+    async def open(self, persons: int = 1) -> GateAnswer:
+        return await self.gate.open(persons, self.clock.read())
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.board.close()
+
+
+async def until(condition: Callable[[], bool], within_s: float = 3.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def serial_site(path: Path, wiring: GateWiring = WIRING, **settings: Any) -> AsyncIterator[Site]:
+    board = Board()
+    await board.serve_serial(path / "ttyGate")
+    site = Site(board, f"serial:{path / 'ttyGate'}?baud=115200", wiring, **settings)
+    try:
+        await until(lambda: site.driver.settled or (not site.driver.inputs and site.driver.connected))
+        yield site
+    finally:
+        await site.close()
+
+
+@contextlib.asynccontextmanager
+async def tcp_site(path: Path) -> AsyncIterator[Site]:
+    board = Board()
+    site = Site(board, f"tcp:127.0.0.1:{await board.serve_tcp()}")
+    try:
+        await until(lambda: site.driver.settled)
+        yield site
+    finally:
+        await site.close()
+
+
+@pytest.mark.parametrize("site_of", [serial_site, tcp_site])
+class TestGate:
+    """What every gate with a sensor does."""
+
+    async def test_opens_once(self, site_of: Any, tmp_path: Path) -> None:
+        """One order is one opening, answered `opened`, and the pulse ends by itself."""
+        async with site_of(tmp_path) as site:
+            assert await site.open() is GateAnswer.OPENED
+            assert len(site.turnstile.openings) == 1
+            await until(lambda: not site.board.coils[0])
+            assert len(site.turnstile.openings) == 1
+
+    async def test_two_people_are_two_passages(self, site_of: Any, tmp_path: Path) -> None:
+        """Two people close behind each other are two passages, in order, each with its own reading."""
+        async with site_of(tmp_path) as site:
+            await site.open(2)
+            await until(lambda: site.turnstile.rights == 2)
+            for _ in range(2):
+                assert await site.turnstile.walk()
+                await asyncio.sleep(0.1)
+            await until(lambda: len(site.events) == 2)
+            assert site.signals() == [GateSignal.PASSAGE] * 2
+            assert site.events[0].at.monotonic_ns < site.events[1].at.monotonic_ns
+
+    async def test_tells_what_happens_without_an_order(self, site_of: Any, tmp_path: Path) -> None:
+        """Reverse, forced and emergency are told, each once; emergency also when it ends."""
+        async with site_of(tmp_path) as site:
+            await site.turnstile.walk_back()
+            await site.turnstile.force()
+            site.turnstile.emergency(True)
+            await until(lambda: len(site.events) == 3)
+            site.turnstile.emergency(False)
+            await until(lambda: len(site.events) == 4)
+            on_off = [GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF]
+            assert site.signals() == [GateSignal.REVERSE, GateSignal.FORCED, *on_off]
+
+    async def test_stale_order_is_never_sent(self, site_of: Any, tmp_path: Path) -> None:
+        """An order older than half a second is answered `not sent`, and the wire has not seen it."""
+        async with site_of(tmp_path) as site:
+            now = site.clock.read()
+            old = Reading(utc_ms=now.utc_ms, monotonic_ns=now.monotonic_ns - 501_000_000)
+            assert await site.gate.open(1, old) is GateAnswer.NOT_SENT
+            await asyncio.sleep(0.1)
+            assert site.turnstile.openings == []
+
+    async def test_stopping_leaves_nothing_on(self, site_of: Any, tmp_path: Path) -> None:
+        """A terminal that stops in the middle of a pulse lets it end and leaves every coil off."""
+        async with site_of(tmp_path) as site:
+            await site.open()
+            assert site.board.coils[0]
+            site.tasks[0].cancel()
+            await asyncio.gather(site.tasks[0], return_exceptions=True)
+            assert not any(site.board.coils)
+
+
+class TestTrouble:
+    """What a serial board's bad days look like."""
+
+    async def test_every_coil_is_off_before_the_first_tap(self, tmp_path: Path) -> None:
+        """Whatever was left on is switched off before any order, and again after every reconnect."""
+        board = Board()
+        await board.serve_serial(tmp_path / "ttyGate")
+        board.coils[5] = True
+        site = Site(board, f"serial:{tmp_path / 'ttyGate'}")
+        try:
+            await until(lambda: site.driver.connected)
+            assert not any(board.coils[:8])
+            board.unplug()
+            await until(lambda: not site.driver.connected)
+            board.coils[5] = True
+            board.plug()
+            await until(lambda: site.driver.connected)
+            assert not any(board.coils[:8])
+        finally:
+            await site.close()
+
+    async def test_unplugged_board_is_back_within_two_seconds(self, tmp_path: Path) -> None:
+        """While the plug is out an order is `not sent`; at most 2 s after it is back in, an order opens."""
+        async with serial_site(tmp_path) as site:
+            site.board.unplug()
+            await until(lambda: not site.driver.connected)
+            assert await site.open() is GateAnswer.NOT_SENT
+            await asyncio.sleep(0.5)
+            site.board.plug()
+            began = time.monotonic()
+            await until(lambda: site.driver.connected)
+            assert await site.open() is GateAnswer.OPENED
+            assert time.monotonic() - began < 2.0
+            assert len(site.turnstile.openings) == 1
+
+    async def test_mute_board_is_unknown_and_never_asked_again(self, tmp_path: Path) -> None:
+        """A board that takes the order and says nothing: `unknown` within the time-out, written to the wire once."""
+        async with serial_site(tmp_path, inputs=0) as site:
+            written = _count_coil_writes(site)
+            site.board.mute = True
+            began = time.monotonic()
+            assert await site.open() is GateAnswer.UNKNOWN
+            assert time.monotonic() - began < 0.45
+            await asyncio.sleep(1.0)
+            assert written == [0]
+            assert await site.open() is GateAnswer.NOT_SENT
+            assert written == [0]
+
+    async def test_late_answer_is_not_taken_for_another_order(self, tmp_path: Path) -> None:
+        """An answer that comes after its time-out never confirms a later order."""
+        async with serial_site(tmp_path, inputs=0) as site:
+            site.board.delay_s = 0.35
+            assert await site.open() is GateAnswer.UNKNOWN
+            assert await site.open() is GateAnswer.NOT_SENT
+
+    async def test_order_that_waited_too_long_is_not_sent(self, tmp_path: Path) -> None:
+        """An order's age is looked at when its turn on the wire comes, not when it was given."""
+        async with serial_site(tmp_path, inputs=0) as site:
+            site.board.delay_s = 0.25
+            lamp = asyncio.create_task(site.driver.write_coil(4, True))
+            await asyncio.sleep(0.05)
+            now = site.clock.read()
+            nearly_old = Reading(utc_ms=now.utc_ms, monotonic_ns=now.monotonic_ns - 400_000_000)
+            assert await site.gate.open(1, nearly_old) is GateAnswer.NOT_SENT
+            await lamp
+            assert site.turnstile.openings == []
+
+    async def test_order_overtakes_lamps(self, tmp_path: Path) -> None:
+        """However many lamp jobs wait, an order goes next."""
+        async with serial_site(tmp_path, inputs=0) as site:
+            written = _count_coil_writes(site)
+            lamps = [asyncio.create_task(site.driver.write_coil(4, bool(n % 2))) for n in range(20)]
+            await asyncio.sleep(0)
+            assert await site.open() is GateAnswer.OPENED
+            assert written.index(0) <= 1
+            await asyncio.gather(*lamps)
+
+    async def test_given_up_lamp_does_not_spoil_an_order(self, tmp_path: Path) -> None:
+        """A lamp job given up while its answer is on the wire leaves the next order's answer its own."""
+        async with serial_site(tmp_path, inputs=0) as site:
+            for _ in range(5):
+                lamp = asyncio.create_task(site.driver.write_coil(4, True))
+                await asyncio.sleep(0.001)
+                lamp.cancel()
+                assert await site.open() is GateAnswer.OPENED
+                await until(lambda: not site.board.coils[0])
+            assert len(site.turnstile.openings) == 5
+
+    async def test_refusing_board_has_not_opened(self, tmp_path: Path) -> None:
+        """A board that refuses a coil it does not have has certainly not opened, and is not given up for it."""
+        async with serial_site(tmp_path, GateWiring(open_coil=4000)) as site:
+            assert await site.open() is GateAnswer.NOT_SENT
+            assert site.driver.connected and not site.errors
+
+    async def test_glitch_is_not_a_passage(self, tmp_path: Path) -> None:
+        """An input that flickers for less than two polls tells nothing."""
+        async with serial_site(tmp_path, poll_ms=50) as site:
+            await site.board.pulse(0, 0.01)
+            await asyncio.sleep(0.2)
+            assert site.events == []
+
+    async def test_standing_input_is_no_passage_but_an_emergency(self, tmp_path: Path) -> None:
+        """What stands when the board is first seen: nobody walked then, but an emergency is told."""
+        board = Board()
+        await board.serve_serial(tmp_path / "ttyGate")
+        board.inputs[0] = board.inputs[3] = True
+        site = Site(board, f"serial:{tmp_path / 'ttyGate'}")
+        try:
+            await until(lambda: site.driver.settled)
+            assert site.signals() == [GateSignal.EMERGENCY_ON]
+        finally:
+            await site.close()
+
+    async def test_order_reaches_the_board_quickly(self, tmp_path: Path) -> None:
+        """Half of all orders are at the far end within 2 ms, polling going on meanwhile."""
+        async with serial_site(tmp_path, GateWiring(open_coil=0, open_ms=10, passage_input=0)) as site:
+            took = []
+            for _ in range(15):
+                before = time.monotonic_ns()
+                assert await site.open() is GateAnswer.OPENED
+                took.append(site.turnstile.openings[-1] - before)
+                await until(lambda: not site.board.coils[0])
+            assert sorted(took)[len(took) // 2] < 2_000_000
+
+
+class TestWaysOfOpening:
+    """Boards differ in how a pulse is made, controllers in how a group is let in."""
+
+    async def test_timed_register(self, tmp_path: Path) -> None:
+        """`register`: one write, and the board's own relay ends the pulse."""
+        wiring = GateWiring(open_coil=0, open_ms=200, pulse="register", pulse_register=0)
+        async with serial_site(tmp_path, wiring) as site:
+            written = _count_coil_writes(site)
+            assert await site.open() is GateAnswer.OPENED
+            await until(lambda: site.board.coils[0])
+            await until(lambda: not site.board.coils[0])
+            assert written == []
+
+    async def test_group_is_one_pulse_a_person(self, tmp_path: Path) -> None:
+        """`pulse`: three people, three stacked rights, answered after the first."""
+        wiring = GateWiring(open_coil=0, open_ms=50, group_gap_ms=50)
+        async with serial_site(tmp_path, wiring) as site:
+            assert await site.open(3) is GateAnswer.OPENED
+            await until(lambda: len(site.turnstile.openings) == 3)
+            await asyncio.sleep(0.2)
+            assert len(site.turnstile.openings) == 3
+
+    async def test_group_is_held_until_all_have_walked(self, tmp_path: Path) -> None:
+        """`hold`: open until two have walked, then shut."""
+        wiring = GateWiring(open_coil=0, group="hold", passage_input=0)
+        async with serial_site(tmp_path, wiring) as site:
+            await site.open(2)
+            await site.turnstile.walk()
+            await asyncio.sleep(0.1)
+            assert site.board.coils[0]
+            await site.turnstile.walk_late()
+            await until(lambda: not site.board.coils[0])
+
+    async def test_door_contact_without_an_order_is_forced(self, tmp_path: Path) -> None:
+        """A door that opens by our order is no event; one that opens without is forced."""
+        wiring = GateWiring(open_coil=0, open_ms=50, opened_input=5, hold_s=0.4)
+        async with serial_site(tmp_path, wiring) as site:
+            await site.open()
+            await site.board.pulse(5)
+            await asyncio.sleep(0.5)
+            assert site.signals() == []
+            await site.board.pulse(5)
+            await until(lambda: site.signals() == [GateSignal.FORCED])
+
+    async def test_no_barrier(self) -> None:
+        """A bus without a barrier: the light is the opening, every order is done."""
+        gate: Gate = none.open(none.Settings(), SystemClock())
+        assert await gate.open(1, SystemClock().read()) is GateAnswer.OPENED
+
+
+async def test_power_lost_after_a_flicker_is_ridden_out(tmp_path: Path) -> None:
+    """A flicker is no loss; a supply that stays away is, within the time the wiring says."""
+    async with serial_site(tmp_path) as site:
+        site.board.inputs[6] = True
+        power = site.driver.power(PowerWiring(input=6, lost_after_ms=300))
+        lost = asyncio.create_task(power.lost())
+        await until(lambda: site.driver.inputs[6])
+        await asyncio.sleep(0.1)
+        site.board.inputs[6] = False
+        await asyncio.sleep(0.15)
+        site.board.inputs[6] = True
+        await asyncio.sleep(0.4)
+        assert not lost.done()
+        site.board.inputs[6] = False
+        async with asyncio.timeout(1.0):
+            await lost
+
+
+async def test_flash_coil_is_what_such_boards_expect() -> None:
+    """Function 5, the relay's flash address, tenths of a second: `01 05 02 00 00 07` for relay 0 and 0.7 s."""
+    request = bus.FlashCoilRequest(0x0200, 7, 1)
+    assert bytes((request.dev_id, request.function_code)) + request.encode() == bytes.fromhex("010502000007")
+
+
+async def test_prefixed_register_is_one_write() -> None:
+    """A board that wants a mode before the time gets both in one write (function 16)."""
+    request = bus.registers(1, 3, [4, 10])
+    assert (request.function_code, request.encode()) == (16, bytes.fromhex("0003000204" + "0004000a"))
+
+
+@pytest.mark.parametrize("link", ["serial:/dev/ttyS0?baud=fast", "tcp:host", "usb:1"])
+def test_link_that_is_none_is_told_at_once(link: str) -> None:
+    """A link that cannot be understood is told when the board is built, with what to write."""
+    with pytest.raises(DeviceError) as caught:
+        modbus.open(modbus.Settings(link=link), SystemClock())
+    assert "write" in caught.value.hint
+
+
+def _count_coil_writes(site: Site) -> list[int]:
+    """The coil numbers of function 5 frames the far end receives from now on, in order."""
+    written: list[int] = []
+    outer, inner = site.board._outer, site.board._inner
+    assert outer is not None and inner is not None
+
+    def heard(data: bytes) -> None:
+        if data[1] == 5 and data[4:6] == b"\xff\x00":
+            written.append(int.from_bytes(data[2:4]))
+        inner.send_now(data)
+
+    outer.on_bytes(heard)
+    return written

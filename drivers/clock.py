@@ -11,9 +11,8 @@ import time
 
 from terminal.core.model import Reading
 
-UNKNOWN_MS = 0  # where the kernel cannot be asked, nothing is claimed
 _STA_UNSYNC = 0x0040  # linux/timex.h
-UNSYNCHRONISED_MS = 30_000  # a free-running clock: some seconds a week, told as half a minute
+UNSYNCHRONISED_MS = 30_000  # a free-running clock, or one that cannot be asked: seconds a week, told as half a minute
 
 
 class _Timex(ctypes.Structure):
@@ -34,7 +33,7 @@ class SystemClock:
     """The Clock port over the system's clocks."""
 
     def __init__(self) -> None:
-        self._uncertainty_ms = UNKNOWN_MS
+        self._uncertainty_ms = UNSYNCHRONISED_MS
         self._asked_ns = -(10**10)
 
     def read(self) -> Reading:
@@ -54,9 +53,9 @@ class SystemClock:
 def _uncertainty_ms() -> int:
     try:
         timex = _Timex()
-        ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+        state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):
-        return UNKNOWN_MS
-    if timex.status & _STA_UNSYNC:
         return UNSYNCHRONISED_MS
-    return int(timex.maxerror) // 1000
+    if state < 0 or timex.status & _STA_UNSYNC:
+        return UNSYNCHRONISED_MS
+    return -(-int(timex.maxerror) // 1000)

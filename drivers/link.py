@@ -2,7 +2,8 @@
 
 Laws of this file:
 - pyserial sets the port up; the event loop reads it (`add_reader`): no thread, no polling.
-- A line is ours alone: it is opened exclusively.
+- A line is ours alone: it is opened exclusively, and what lay in it before was meant for nobody.
+- Nothing here blocks the loop: a TCP line connects in it.
 - Whatever goes wrong becomes a DeviceError that says what, where and what to try.
 """
 
@@ -22,13 +23,13 @@ PARITIES = {"N": serial.PARITY_NONE, "E": serial.PARITY_EVEN, "O": serial.PARITY
 CONNECT_S = 2.0
 
 
-def open_link(url: str) -> ByteLink:
+async def open_link(url: str) -> ByteLink:
     """Open a line. Raises DeviceError."""
     scheme, _, rest = url.partition(":")
     if scheme == "serial":
         return SerialLink(rest)
     if scheme == "tcp":
-        return TcpLink(rest)
+        return TcpLink(rest, await _connect(rest))
     raise DeviceError(f"{url}: unknown kind of line", hint="write serial:/dev/… or tcp:host:port")
 
 
@@ -72,9 +73,11 @@ class _DescriptorLink:
     def write(self, data: bytes) -> None:
         """See the port."""
         try:
-            os.write(self._fd, data)
+            sent = os.write(self._fd, data)
         except OSError as error:
             raise DeviceError(f"{self._where}: {error.strerror}", hint="look at cable and power") from error
+        if sent < len(data):
+            raise DeviceError(f"{self._where}: takes no more bytes", hint="look at the cable and the flow control")
 
     def close(self) -> None:
         """See the port."""
@@ -98,6 +101,7 @@ class SerialLink(_DescriptorLink):
         path, baud, parity = serial_options(rest)
         try:
             self._port = serial.Serial(path, baud, parity=PARITIES[parity], timeout=0, exclusive=True)
+            self._port.reset_input_buffer()
         except (OSError, ValueError) as error:  # SerialException is an OSError
             hint = f"is {path} there (ls -l {path}), may we open it (group dialout), does another program hold it?"
             raise DeviceError(f"{path}: {error}", hint=hint) from error
@@ -110,14 +114,30 @@ class SerialLink(_DescriptorLink):
 class TcpLink(_DescriptorLink):
     """A serial device server, or a device with a network."""
 
-    def __init__(self, rest: str) -> None:
-        host, _, port = rest.rpartition(":")
-        try:
-            self._socket = socket.create_connection((host, int(port)), timeout=CONNECT_S)
-            self._socket.setblocking(False)
-        except (OSError, ValueError) as error:
-            raise DeviceError(f"tcp:{rest}: {error}", hint="is the device on, and is the port open?") from error
-        super().__init__(f"tcp:{rest}", self._socket.fileno())
+    def __init__(self, rest: str, line: socket.socket) -> None:
+        self._socket = line
+        super().__init__(f"tcp:{rest}", line.fileno())
 
     def _release(self) -> None:
         self._socket.close()
+
+
+async def _connect(rest: str) -> socket.socket:
+    host, _, port = rest.rpartition(":")
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            loop = asyncio.get_running_loop()
+            family, kind, protocol, _, where = (await loop.getaddrinfo(host, int(port), type=socket.SOCK_STREAM))[0]
+            line = socket.socket(family, kind, protocol)
+            try:
+                line.setblocking(False)
+                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                await loop.sock_connect(line, where)
+            except BaseException:
+                line.close()
+                raise
+    except (OSError, ValueError, OverflowError) as error:  # a time-out is an OSError
+        what = f"tcp:{rest}: {error or 'no answer'}"
+        raise DeviceError(what, hint="is the device on, and is the port open?") from error
+    return line

@@ -51,7 +51,7 @@ class OfficeServer:
         app = web.Application(client_max_size=LONGEST_BATCH)
         app.router.add_get("/v1/last", self._last)
         app.router.add_post("/v1/batches", self._batches)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, auto_decompress=False)
         await self._runner.setup()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2

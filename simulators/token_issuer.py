@@ -126,7 +126,7 @@ class Wallet:
     """One holder's phone with a card token."""
 
     name: str = "reader"
-    issuer: TokenIssuer = field(default_factory=lambda: demo_token_issuers()[0])
+    issuer: TokenIssuer = field(default_factory=TokenIssuer)
     holder_algorithm: TokenAlgorithm | None = None
     audience: str | None = None
     life: tuple[int, int] = (1_700_000_000, 2_200_000_000)  # nbf, exp

@@ -9,28 +9,35 @@ Laws of this file:
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import drivers
+from drivers.clock import SystemClock
 from terminal import __version__
 from terminal.core import sm2
-from terminal.core.entries import Alarm, ParametersChanged, PassageUnknown, Started, Stopped
+from terminal.core.entries import Alarm, Fact, ParametersChanged, PassageUnknown, Started, Stopped
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
-from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, OfficeError, ParameterSource, PowerInput, Store
+from terminal.core.services import SERVICES
+from terminal.core.time import settle
+from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
 from terminal.runtime.site import Site
 from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
-from terminal.runtime.uploader import Uploader
-from terminal.settings import Settings, SettingsError
+from terminal.runtime.uploader import Uploader, UploadRules
+from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
 
 log = logging.getLogger(__name__)
+
+Run = Callable[[], Awaitable[None]]
 
 
 @dataclass
@@ -53,9 +60,12 @@ class Parts:
     parameters: ParameterSource
     office: Office
     lanes: Sequence[LaneParts]
-    state_dir: Path
+    state_dir: Path | None = None  # None: nothing but the store is kept
+    boards: Mapping[str, Run] = field(default_factory=dict)  # devices with a life of their own
     power: PowerInput | None = None
-    power_upload_s: float = 5.0
+    stop_upload_s: float = 5.0
+    upload_rules: UploadRules = UploadRules()
+    parameter_poll_s: float = 1.0
 
 
 class Terminal:
@@ -65,32 +75,210 @@ class Terminal:
         self.parts = parts
         self.ready = asyncio.Event()
         self.lanes: list[Lane] = []
+        self.site: Site | None = None
+        self.uploader: Uploader | None = None
         self._health: list[DeviceHealth] = []
-        self._uploader: Uploader | None = None
-        self._site: Site | None = None
+        self._facts: asyncio.Queue[Fact] = asyncio.Queue()  # what synchronous parts want written
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Start downward, serve until `stop` or the power goes, stop in the mirror's order."""
+        """Start downward, serve until `stop` is set or the power goes, stop in the mirror's order."""
         parts = self.parts
-        parameters = ParameterSync(parts.parameters, parts.state_dir, on_alarm=self._alarm)
-        journal = Journal(parts.store, parts.clock)
+        parts.store.open(parts.terminal, settle(parts.clock.read(), 0))
+        journal = Journal(parts.store, parts.clock, parts.terminal)
         try:
-            journal.open(parts.terminal)
-            first = parameters.start(journal.parameter_floor)
-            self._site = site = Site(journal, first, parts.clock)
-            await self._write_start(site)
-            parameters.on_swap = self._swapped
-            self._uploader = uploader = Uploader(journal, parts.office, parts.clock, keys=lambda: site.parameters.office)
+            sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s)
+            first = sync.start(journal.head().parameter_version)
+            self.site = site = Site(journal, first, parts.clock)
+            self._check_lanes(first)
+            await self._write_start(site, first)
+            self.uploader = uploader = Uploader(
+                journal,
+                parts.office,
+                parts.clock,
+                keys=lambda: site.parameters.office,
+                now=site.now,
+                rules=parts.upload_rules,
+            )
             self.lanes = [Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators) for lane in parts.lanes]
-            async with asyncio.TaskGroup() as tasks:
-                workers = [tasks.create_task(worker) for worker in self._workers(parameters, uploader, stop)]
-                log.info("ready", extra={"terminal": parts.terminal, "lanes": [lane.rules.name for lane in self.lanes]})
-                self.ready.set()
-                await stop.wait()
-                for worker in workers:
-                    worker.cancel()
-            await journal.append(Stopped(why="told to stop"), site.now())
-            await uploader.drain(parts.power_upload_s)
+            why = await self._serve(self._workers(site, sync, uploader), stop)
+            await journal.append(Stopped(why=why), site.now())
+            await uploader.drain(parts.stop_upload_s)
         finally:
-            await journal.close()
             await parts.office.close()
+            await parts.store.close()
+            log.info("stopped", extra={"terminal": parts.terminal})
+
+    # ----------------------------------------------------------------------- starting
+
+    async def _write_start(self, site: Site, parameters: ParameterSet) -> None:
+        """What a new run begins with: that it began, under which parameters, and what nobody can know any more."""
+        journal = site.journal
+        journal.use_keys_of(parameters.office)
+        names = tuple(lane.rules.name for lane in self.parts.lanes)
+        started = Started(
+            version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names
+        )
+        await journal.append(started, site.now())
+        await journal.append(ParametersChanged(version=parameters.version, versions=parameters.versions), site.now())
+        await journal.new_content_key(site.now())
+        for use in journal.open_uses():
+            assert use.name is not None
+            await journal.append(PassageUnknown(of=use.name), site.now())
+
+    def _check_lanes(self, parameters: ParameterSet) -> None:
+        """The annul time must exceed the controller's own hold time, or an annulled rider walks in."""
+        for lane in self.parts.lanes:
+            if lane.rules.passage is PassageMode.SENSOR and parameters.policies.passage_s <= lane.gate.hold_s:
+                raise SettingsError(
+                    "parameters",
+                    f"lanes.{lane.rules.name}",
+                    f"passage_s {parameters.policies.passage_s} does not exceed the gate's hold_s {lane.gate.hold_s}",
+                    "raise passage_s in policies.json, or lower the controller's hold time and hold_s",
+                )
+
+    # ----------------------------------------------------------------------- serving
+
+    def _workers(self, site: Site, sync: ParameterSync, uploader: Uploader) -> list[Awaitable[None]]:
+        parts = self.parts
+        workers: list[Awaitable[None]] = [lane.run() for lane in self.lanes]
+        for name, run in parts.boards.items():
+            health = DeviceHealth(name)
+            self._health.append(health)
+            workers.append(supervise(health, run, parts.clock))
+        workers.append(sync.run(lambda new: self._swap(site, new), self._alarm))
+        workers.append(self._write_facts(site))
+        workers.append(uploader.run())
+        if parts.state_dir is not None:
+            workers.append(StatusFile(parts.state_dir / "status.json", self.status).run())
+        return workers
+
+    async def _serve(self, workers: Sequence[Awaitable[None]], stop: asyncio.Event) -> str:
+        """Run the workers until it is time to stop; returns why."""
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(_run(worker)) for worker in workers]
+            power = tasks.create_task(self._watch_power(stop))
+            self.ready.set()
+            log.info("ready", extra={"terminal": self.parts.terminal, "sm2": sm2.backend_name()})
+            await stop.wait()
+            for task in (*running, power):
+                task.cancel()
+        return "power lost" if power.done() and not power.cancelled() and power.result() else "told to stop"
+
+    async def _watch_power(self, stop: asyncio.Event) -> bool:
+        """Whether the power went."""
+        if self.parts.power is None:
+            await stop.wait()
+            return False
+        await self.parts.power.lost()
+        log.warning("power lost", extra={"terminal": self.parts.terminal})
+        stop.set()
+        return True
+
+    def _swap(self, site: Site, parameters: ParameterSet) -> None:
+        """A new set is in force from the next tap on; the entry that says so follows at once."""
+        site.parameters = parameters
+        site.journal.use_keys_of(parameters.office)
+        self._facts.put_nowait(ParametersChanged(version=parameters.version, versions=parameters.versions))
+        log.info("parameters", extra={"version": parameters.version})
+
+    def _alarm(self, kind: str, detail: str) -> None:
+        log.error("alarm", extra={"kind": kind, "detail": detail})
+        self._facts.put_nowait(Alarm(kind=kind, detail=detail))
+
+    async def _write_facts(self, site: Site) -> None:
+        while True:
+            await site.journal.append(await self._facts.get(), site.now())
+
+    # ----------------------------------------------------------------------- status
+
+    def status(self) -> dict[str, Any]:
+        """What each part says of itself."""
+        site, uploader = self.site, self.uploader
+        assert site is not None and uploader is not None
+        head = site.journal.head()
+        devices = [*self._health, *(health for lane in self.lanes for health in lane.health)]
+        return {
+            "terminal": self.parts.terminal,
+            "ready": self.ready.is_set(),
+            "sm2": sm2.backend_name(),
+            "parameters": site.parameters.version,
+            "emergency": site.emergency,
+            "journal": {
+                "epoch": head.name.epoch.hex(),
+                "sequence": head.name.sequence,
+                "row": head.row,
+                "unsent": head.unsent,
+            },
+            "upload": uploader.status(),
+            "lanes": {lane.rules.name: lane.status() for lane in self.lanes},
+            "devices": {one.name: {"up": one.up, "failures": one.failures, "hint": one.hint} for one in devices},
+        }
+
+
+async def _run(worker: Awaitable[None]) -> None:
+    await worker
+
+
+# --------------------------------------------------------------------------- from settings to parts
+
+
+def assemble(settings: Settings) -> Terminal:
+    """Build the terminal a configuration describes. Raises SettingsError and DeviceError."""
+    return Terminal(build(settings))
+
+
+def build(settings: Settings) -> Parts:
+    """The parts a configuration describes."""
+    clock = SystemClock()
+    state_dir = Path(settings.terminal.state_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    store = settings.store
+    if "path" not in store.options:
+        store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})
+    boards = {name: open_device(settings, device, clock) for name, device in settings.boards.items()}
+    return Parts(
+        terminal=settings.terminal.id,
+        clock=clock,
+        store=open_device(settings, store, clock),
+        parameters=open_device(settings, settings.parameters, clock),
+        office=open_device(settings, settings.office, clock),
+        lanes=[_lane(settings, lane, boards, clock) for lane in settings.lanes],
+        state_dir=state_dir,
+        boards={name: board.run for name, board in boards.items()},
+        power=None if settings.power is None else _wired(settings, settings.power, boards, clock, "power"),
+        stop_upload_s=settings.terminal.stop_upload_s,
+        upload_rules=settings.upload,
+    )
+
+
+def open_device(settings: Settings, device: Device, clock: Clock) -> Any:
+    """Open a device by its driver's name."""
+    try:
+        driver = drivers.find(device.driver or "")
+    except drivers.UnknownDriver as error:
+        raise SettingsError(str(settings.file), device.section, str(error), "see docs/running-a-site.md") from error
+    return driver.open(driver_settings(settings, device, driver.settings), clock)
+
+
+def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock) -> LaneParts:
+    if lane.service not in SERVICES:
+        raise SettingsError(
+            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
+        )
+    gate = lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
+    return LaneParts(
+        rules=LaneRules(
+            lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"
+        ),
+        readers=[open_device(settings, reader, clock) for reader in lane.readers],
+        gate=_wired(settings, gate, boards, clock, "gate"),
+        indicators=[_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],
+    )
+
+
+def _wired(settings: Settings, device: Device, boards: Mapping[str, Any], clock: Clock, what: str) -> Any:
+    """A device of its own, or one wired to a board: the board knows its wirings by what they are."""
+    if device.board is None:
+        return open_device(settings, device, clock)
+    board = boards[device.board]
+    return getattr(board, what)(driver_settings(settings, device, board.WIRINGS[what]))

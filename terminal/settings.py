@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from terminal.core.model import PassageMode, Value
+from terminal.runtime.uploader import UploadRules
 
 T = TypeVar("T")
 PATH_KEYS = ("path", "state_dir", "ca", "certificate", "key")  # resolved against the file's directory
@@ -68,6 +69,7 @@ class Settings(Value, frozen=True):
     boards: dict[str, Device]
     lanes: tuple[LaneSettings, ...]
     power: Device | None
+    upload: UploadRules
 
 
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +89,7 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     store: dict[str, Any] = {}
     boards: dict[str, dict[str, Any]] = {}
     power: dict[str, Any] | None = None
+    upload: UploadRules = UploadRules()
 
 
 def load(path: Path) -> Settings:
@@ -110,6 +113,7 @@ def load(path: Path) -> Settings:
         boards={board: _device(f"boards.{board}", table) for board, table in raw.boards.items()},
         lanes=tuple(_lane(name, lane) for name, lane in raw.lanes.items()),
         power=None if raw.power is None else _device("power", raw.power),
+        upload=raw.upload,
     )
 
 

@@ -1,150 +1,94 @@
-"""Bytes from a scan module → payloads. Pure: time comes in with the bytes.
+"""Bytes of a scan module → payloads. Pure: time comes in with the bytes.
 
 Laws of this file:
-- `feed(data, at_s)` returns the payloads that are whole; `silence(at_s)` those that a pause completed.
-- Buffers are bounded by `longest`; whatever cannot become a payload is dropped and counted, and the next
-  valid frame is read.
-- A pause of `gap_s` inside a frame ends it: what is left of a broken frame never swallows the next one.
+- How the stream is cut into reads changes nothing.
+- Silence ends every frame: after `gap_s` without a byte nothing unfinished is kept. Whatever came before, the next
+  frame after a silence is read; a length field of 65535 holds nobody up.
+- Buffers are bounded by `longest`. What cannot become a payload is dropped and counted, never an error.
 - Text framings may carry binary as hexadecimal or base64; a line that is neither is dropped and counted.
+
+Nothing in length-prefixed binary says "a frame begins here", so after garbage a reader can count from a wrong byte.
+The rules, strongest first. Where the module can send a start mark and a checksum, each false start is stepped over and
+the next good frame is found without any silence. Where it cannot, an impossible length (0, or above `longest`) sets the
+reader adrift: it only listens, and when the line falls silent it looks which frames ended exactly there.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import Protocol
 
-GAP_S = 0.05  # modules send a code in one go: 50 ms of silence is the end of whatever it was
-LONGEST = 2953  # QR version 40-L
+LONGEST = 1024  # bytes of a payload; the codes we know stay below 512
+QUIET_S = 0.2  # well above a USB adapter's 16 ms and a busy machine's hiccup, well below a person's next try
+GAP_S = 0.05  # where silence is the only mark: as short as adapters allow, for every tap waits for it
 
 
 class Framing(Protocol):
     """One way of telling payloads apart."""
 
     dropped: int  # bytes that became no payload
+    gap_s: float  # the silence that ends whatever is held
 
     def feed(self, data: bytes, at_s: float) -> list[bytes]:
-        """Payloads completed by these bytes."""
+        """Payloads completed by these bytes, or by the silence before them."""
 
     def silence(self, at_s: float) -> list[bytes]:
-        """Payloads completed by nothing having come for a while."""
+        """Payloads completed by nothing having come for `gap_s`."""
 
     def pending(self) -> bool:
-        """Whether a started frame waits for more: then `silence` wants to be asked."""
+        """Whether bytes are held: then `silence` wants to be asked."""
+
+    def reset(self) -> None:
+        """Drop what is held."""
 
 
-class _Buffered:
-    """What all framings have in common."""
+class _Held:
+    """A buffer that silence empties: bytes after a silence never join those before it."""
 
-    def __init__(self, gap_s: float = GAP_S, longest: int = LONGEST) -> None:
+    def __init__(self, gap_s: float, longest: int) -> None:
         self.dropped = 0
-        self._gap_s = gap_s
+        self.gap_s = gap_s
         self._longest = longest
-        self._buffer = bytearray()
+        self._held = bytearray()
         self._last_s = 0.0
 
+    def feed(self, data: bytes, at_s: float) -> list[bytes]:
+        """See the protocol."""
+        payloads = self.silence(at_s)
+        self._held += data
+        self._last_s = at_s
+        return payloads + self._take()
+
+    def silence(self, at_s: float) -> list[bytes]:
+        """See the protocol."""
+        if not self._held or at_s - self._last_s < self.gap_s:
+            return []
+        payloads = self._rescue()
+        self.reset()
+        return payloads
+
     def pending(self) -> bool:
         """See the protocol."""
-        return bool(self._buffer)
+        return bool(self._held)
 
-    def _take(self, data: bytes, at_s: float) -> bool:
-        """Add bytes; whether the pause before them ended what was there."""
-        paused = bool(self._buffer) and at_s - self._last_s > self._gap_s
-        self._last_s = at_s
-        return paused
-
-    def _is_silent(self, at_s: float) -> bool:
-        return bool(self._buffer) and at_s - self._last_s >= self._gap_s
-
-    def _drop(self) -> None:
-        self.dropped += len(self._buffer)
-        self._buffer.clear()
-
-
-class Lines(_Buffered):
-    """Text ended by CR, LF or both; `decode` turns a line into its payload, or None."""
-
-    def __init__(
-        self, decode: Callable[[bytes], bytes | None], gap_s: float = GAP_S, longest: int = 2 * LONGEST + 2
-    ) -> None:
-        super().__init__(gap_s, longest)
-        self._decode = decode
-
-    def feed(self, data: bytes, at_s: float) -> list[bytes]:
+    def reset(self) -> None:
         """See the protocol."""
-        if self._take(data, at_s):
-            self._drop()
-        found = []
-        self._buffer += data
-        *lines, rest = self._buffer.replace(b"\r", b"\n").split(b"\n")
-        self._buffer = rest
-        for line in lines:
-            payload = self._decode(bytes(line)) if 0 < len(line) <= self._longest else None
-            if payload:
-                found.append(payload)
-            else:
-                self.dropped += len(line)
-        if len(self._buffer) > self._longest:
-            self._drop()
-        return found
+        self._cut(len(self._held))
 
-    def silence(self, at_s: float) -> list[bytes]:
-        """See the protocol."""
-        if self._is_silent(at_s):
-            self._drop()
+    def _take(self) -> list[bytes]:
+        raise AssertionError("each framing takes payloads in its own way")
+
+    def _rescue(self) -> list[bytes]:
+        """What silence completes; it takes those bytes out."""
         return []
 
-
-class LengthPrefixed(_Buffered):
-    """Two bytes of length, most significant first, then so many bytes.
-
-    Garbage can look like a length. A length of 0 or above `longest` is dropped byte by byte; a plausible one that is
-    not followed by its bytes within the gap is dropped whole, so the module's next frame starts clean.
-    """
-
-    def feed(self, data: bytes, at_s: float) -> list[bytes]:
-        """See the protocol."""
-        if self._take(data, at_s):
-            self._drop()
-        self._buffer += data
-        found = []
-        while len(self._buffer) >= 2:
-            length = int.from_bytes(self._buffer[:2])
-            if not 0 < length <= self._longest:
-                self.dropped += 1
-                del self._buffer[0]
-                continue
-            if len(self._buffer) < 2 + length:
-                break
-            found.append(bytes(self._buffer[2 : 2 + length]))
-            del self._buffer[: 2 + length]
-        return found
-
-    def silence(self, at_s: float) -> list[bytes]:
-        """See the protocol."""
-        if self._is_silent(at_s):
-            self._drop()
-        return []
+    def _cut(self, count: int) -> None:
+        self.dropped += count
+        del self._held[:count]
 
 
-class Gap(_Buffered):
-    """Raw bytes; a pause ends the payload."""
-
-    def feed(self, data: bytes, at_s: float) -> list[bytes]:
-        """See the protocol."""
-        found = self._whole() if self._take(data, at_s) else []
-        self._buffer += data
-        if len(self._buffer) > self._longest:
-            self._drop()
-        return found
-
-    def silence(self, at_s: float) -> list[bytes]:
-        """See the protocol."""
-        return self._whole() if self._is_silent(at_s) else []
-
-    def _whole(self) -> list[bytes]:
-        payload = bytes(self._buffer)
-        self._buffer.clear()
-        return [payload]
+# --------------------------------------------------------------------------- text lines
 
 
 def _text(line: bytes) -> bytes:
@@ -152,10 +96,7 @@ def _text(line: bytes) -> bytes:
 
 
 def _hex(line: bytes) -> bytes | None:
-    try:
-        return bytes.fromhex(line.decode("ascii"))
-    except ValueError:
-        return None
+    return binascii.unhexlify(line) if re.fullmatch(rb"(?:[0-9A-Fa-f]{2})+", line) else None
 
 
 def _base64(line: bytes) -> bytes | None:
@@ -165,10 +106,200 @@ def _base64(line: bytes) -> bytes | None:
         return None
 
 
-FRAMINGS: dict[str, Callable[[float], Framing]] = {
-    "lines": lambda gap_s: Lines(_text, gap_s),
-    "hex": lambda gap_s: Lines(_hex, gap_s),
-    "base64": lambda gap_s: Lines(_base64, gap_s),
+LINE_END = re.compile(rb"[\r\n]")
+NOT_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # noise on a text line: what came before it is worthless
+
+
+class Lines(_Held):
+    """Text ended by CR, LF or both; `decode` turns a line into its payload, or None."""
+
+    def __init__(
+        self, decode: Callable[[bytes], bytes | None], gap_s: float = QUIET_S, longest: int = 2 * LONGEST
+    ) -> None:
+        super().__init__(gap_s, longest)
+        self._decode = decode
+        self._overlong = False
+
+    def reset(self) -> None:
+        """See the protocol."""
+        super().reset()
+        self._overlong = False
+
+    def _take(self) -> list[bytes]:
+        *lines, rest = LINE_END.split(self._held)
+        payloads = [payload for line in lines if (payload := self._payload(bytes(line)))]
+        self._held[:] = rest
+        if len(rest) > self._longest:
+            self._overlong = True
+            self._cut(len(rest) - 1)  # one byte stays, so that the silence is still noticed
+        return payloads
+
+    def _payload(self, line: bytes) -> bytes | None:
+        """One ended line's payload; None for the nothing between CR and LF, and for what is none."""
+        overlong, self._overlong = self._overlong or len(line) > self._longest, False
+        text = NOT_TEXT.split(line)[-1]
+        payload = None if overlong else self._decode(text)
+        self.dropped += len(line) - (len(text) if payload else 0)
+        return payload
+
+
+# --------------------------------------------------------------------------- length-prefixed binary
+
+
+def _crc16_row(index: int) -> int:
+    for _ in range(8):
+        index = index >> 1 ^ (0xA001 if index & 1 else 0)
+    return index
+
+
+_CRC16 = tuple(_crc16_row(index) for index in range(256))
+
+
+def _crc16(data: bytes) -> bytes:
+    """CRC-16/MODBUS, low byte first."""
+    value = 0xFFFF
+    for byte in data:
+        value = value >> 8 ^ _CRC16[(value ^ byte) & 0xFF]
+    return value.to_bytes(2, "little")
+
+
+def _xor(data: bytes) -> bytes:
+    value = 0
+    for byte in data:
+        value ^= byte
+    return bytes((value,))
+
+
+CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "none": (0, lambda data: b""),
+    "xor": (1, _xor),
+    "sum": (1, lambda data: bytes((sum(data) & 0xFF,))),
+    "crc16": (2, _crc16),
+}
+IMPOSSIBLE, UNFINISHED = 0, -1
+
+
+class LengthPrefixed(_Held):
+    """[start mark] two bytes of length, most significant first, the payload, [checksum over length and payload]."""
+
+    def __init__(
+        self, gap_s: float = QUIET_S, longest: int = LONGEST, start: bytes = b"", checksum: str = "none"
+    ) -> None:
+        super().__init__(gap_s, longest)
+        self._start = start
+        self._head = len(start) + 2
+        self._tail, self._check = CHECKSUMS[checksum]
+        self._sure = bool(start) or self._tail > 0  # whether a frame can be told from garbage by itself
+        self._adrift = False
+
+    def reset(self) -> None:
+        """See the protocol."""
+        super().reset()
+        self._adrift = False
+
+    def _take(self) -> list[bytes]:
+        payloads: list[bytes] = []
+        while self._held and not self._adrift:
+            size = self._size(0)
+            if size == UNFINISHED:
+                break
+            if size > 0:
+                payloads.append(self._pop(size))
+            elif self._sure:
+                self._cut(self._to_next_mark())
+            else:
+                self._adrift = True
+        if self._adrift:
+            self._cut(max(0, len(self._held) - 2 * (self._head + self._longest)))
+        return payloads
+
+    def _to_next_mark(self) -> int:
+        """How many bytes to step over: to the next byte that could begin a frame."""
+        found = self._held.find(self._start[:1], 1)
+        return len(self._held) if found < 0 else found
+
+    def _size(self, position: int) -> int:
+        """The size of the frame at `position`, or UNFINISHED, or IMPOSSIBLE."""
+        held = self._held
+        length_at = position + len(self._start)
+        if not self._start.startswith(held[position:length_at]):
+            return IMPOSSIBLE
+        if len(held) < length_at + 2:
+            return UNFINISHED
+        length = int.from_bytes(held[length_at : length_at + 2])
+        if not 0 < length <= self._longest:
+            return IMPOSSIBLE
+        end = length_at + 2 + length
+        if len(held) < end + self._tail:
+            return UNFINISHED
+        if self._tail and self._check(bytes(held[length_at:end])) != held[end : end + self._tail]:
+            return IMPOSSIBLE
+        return end + self._tail - position
+
+    def _pop(self, size: int) -> bytes:
+        payload = bytes(self._held[self._head : size - self._tail])
+        del self._held[:size]
+        return payload
+
+    def _rescue(self) -> list[bytes]:
+        """Silence: behind a start that never finished, every sure frame; unmarked, the run that ends exactly here."""
+        if self._sure:
+            return self._sure_frames()
+        start = next((start for start in range(len(self._held)) if self._runs_to_end(start)), None)
+        if start is None:
+            return []
+        self._cut(start)
+        payloads = []
+        while self._held:
+            payloads.append(self._pop(self._size(0)))
+        return payloads
+
+    def _sure_frames(self) -> list[bytes]:
+        payloads: list[bytes] = []
+        while self._held:
+            size = self._size(0)
+            if size > 0:
+                payloads.append(self._pop(size))
+            else:
+                self._cut(self._to_next_mark())
+        return payloads
+
+    def _runs_to_end(self, position: int) -> bool:
+        while position < len(self._held):
+            size = self._size(position)
+            if size <= 0:
+                return False
+            position += size
+        return True
+
+
+# --------------------------------------------------------------------------- silence alone
+
+
+class Gap(_Held):
+    """Raw bytes; a silence ends the payload."""
+
+    def __init__(self, gap_s: float = GAP_S, longest: int = LONGEST) -> None:
+        super().__init__(gap_s, longest)
+
+    def _take(self) -> list[bytes]:
+        spare = len(self._held) - self._longest - 1  # one byte too many stays and tells, until the silence
+        if spare > 0:
+            self._cut(spare)
+        return []
+
+    def _rescue(self) -> list[bytes]:
+        if len(self._held) > self._longest:
+            return []
+        payload = bytes(self._held)
+        self._held.clear()
+        return [payload]
+
+
+FRAMINGS: dict[str, Callable[..., Framing]] = {
+    "lines": lambda **options: Lines(_text, **options),
+    "hex": lambda **options: Lines(_hex, **options),
+    "base64": lambda **options: Lines(_base64, **options),
     "length16": LengthPrefixed,
     "gap": Gap,
 }

@@ -11,6 +11,7 @@ Laws of this file:
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -120,7 +121,9 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
         into.executemany(
             "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", db.execute("SELECT * FROM quarantine").fetchall()
         )
-        receipts = dict(db.execute("SELECT row, receipt FROM entries WHERE receipt IS NOT NULL").fetchall())
+        receipts: dict[Any, Any] = {
+            row: one for row, one in db.execute("SELECT row, receipt FROM entries WHERE receipt > 0")
+        }
         for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", start.row):
             if stored.row != last.row + 1:
                 return

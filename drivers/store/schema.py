@@ -39,7 +39,8 @@ MIGRATIONS: tuple[str, ...] = (
         key BLOB NOT NULL, at_ms INTEGER NOT NULL, row INTEGER NOT NULL, PRIMARY KEY (key, at_ms, row)
     ) WITHOUT ROWID;
     CREATE TABLE quarantine (
-        row INTEGER PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL, data BLOB NOT NULL
+        row INTEGER PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL,
+        reason TEXT NOT NULL, data BLOB NOT NULL
     );
     """,
 )

@@ -57,7 +57,7 @@ def anchor(db: apsw.Connection, head: Head) -> None:
 
 
 def mark(db: apsw.Connection, receipt: Receipt) -> int:
-    """Mark what a receipt covers; entries newly marked. None where its hash is not ours."""
+    """Mark what a receipt covers; how many are newly marked. 0 where its hash is not ours."""
     base = first_row(db, receipt.epoch)
     if base is None or hash_at(db, base + receipt.last - 1) != receipt.hash:
         return 0
@@ -78,7 +78,9 @@ def mark(db: apsw.Connection, receipt: Receipt) -> int:
 
 def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
     """Forget the oldest receipted entries made before then, at most `limit`; an anchor stays. The number forgotten."""
-    oldest = db.execute("SELECT row, at_ms, receipt FROM entries ORDER BY row LIMIT ?", (limit + 1,)).fetchall()
+    oldest: list[Any] = db.execute(
+        "SELECT row, at_ms, receipt FROM entries ORDER BY row LIMIT ?", (limit + 1,)
+    ).fetchall()
     gone = 0
     for row, at_ms, receipt in oldest[:-1]:  # the newest entry always stays: it is the head
         if receipt is None or at_ms >= before_ms:
@@ -173,7 +175,8 @@ def last_anchor(db: apsw.Connection) -> Head:
 
 def base(db: apsw.Connection) -> Head:
     """What stands before the oldest entry: nothing, or the anchor pruning left."""
-    query = "SELECT row, epoch, sequence, hash FROM anchors WHERE row < (SELECT min(row) FROM entries) ORDER BY row DESC LIMIT 1"
+    before = "WHERE row < (SELECT min(row) FROM entries) ORDER BY row DESC LIMIT 1"
+    query = f"SELECT row, epoch, sequence, hash FROM anchors {before}"
     return _anchor_of(db.execute(query).fetchone())
 
 
@@ -182,7 +185,7 @@ def head(db: apsw.Connection) -> Head:
     last = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
     if last is None:
         return NOTHING
-    memory: dict[str, int] = dict(db.execute("SELECT name, value FROM memory").fetchall())
+    memory: dict[Any, Any] = {name: value for name, value in db.execute("SELECT name, value FROM memory")}
     newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1000)"
     return Head(
         name=last.name,

@@ -129,7 +129,8 @@ class Writer:
             self._commit([job for job in jobs if job is not None])
             self._guarded(self._keep_house, quiet=not jobs)
         self._guarded(self._finish)
-        self._hear(self._ended, lambda: self._ended is not None and self._ended.set_result(None))
+        if self._ended is not None:
+            _hear(self._ended, lambda: _end(self._ended))
 
     def _waiting(self) -> list[Job | None]:
         jobs: list[Job | None] = []
@@ -251,14 +252,13 @@ class Writer:
         finally:
             os.close(fd)
 
-    @staticmethod
-    def _hear(future: "asyncio.Future[Any] | None", tell: Callable[[], object]) -> None:
-        if future is None:
-            return
-        try:
-            future.get_loop().call_soon_threadsafe(tell)
-        except RuntimeError:  # the loop is gone: nobody is left to hear
-            return
+
+def _hear(future: "asyncio.Future[Any]", tell: Callable[[], object]) -> None:
+    """Run something on the loop of a future."""
+    try:
+        future.get_loop().call_soon_threadsafe(tell)
+    except RuntimeError:  # the loop is gone: nobody is left to hear
+        return
 
 
 def _tell(jobs: list[Job], results: list[Any] | None, failure: Exception | None) -> None:
@@ -274,8 +274,13 @@ def _tell(jobs: list[Job], results: list[Any] | None, failure: Exception | None)
                 job.future.set_exception(failure)
 
     if jobs:
-        Writer._hear(jobs[0].future, tell)
+        _hear(jobs[0].future, tell)
 
 
 def _less_unsent(head: Head, marked: int) -> Head:
     return msgspec.structs.replace(head, unsent=head.unsent - marked)
+
+
+def _end(future: "asyncio.Future[None] | None") -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -59,6 +58,5 @@ async def _run(config: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with contextlib.closing(terminal):
-        await terminal.run(stop)
+    await terminal.run(stop)
 

@@ -254,7 +254,9 @@ class Receipt(Value, frozen=True):
 NO_HASH = bytes(32)  # before an epoch's first entry
 
 
-NOTHING = Head(name=EntryName(epoch=bytes(8), sequence=0), hash=NO_HASH, floor_ms=0, unsent=0, row=0)  # before any entry
+NOTHING = Head(
+    name=EntryName(epoch=bytes(8), sequence=0), hash=NO_HASH, floor_ms=0, unsent=0, row=0
+)  # before any entry
 
 
 class BadEntry(ValueError):

@@ -34,7 +34,6 @@ class Journal:
         self._sealer: sealing.Sealer | None = None
         self._sealer_until_s = 0.0
         self._sealer_epoch = b""
-        self._key_number = 0
         self._key_lock = asyncio.Lock()
 
     # ----------------------------------------------------------------------- writing
@@ -59,11 +58,11 @@ class Journal:
         office_key = None if self._office is None else sealing.sealing_key(self._office)
         if office_key is None:
             return None
-        self._key_number += 1
-        key, epoch = secrets.token_bytes(32), self._store.head().name.epoch
-        fact = sealing.seal_content_key(key, office_key, self.terminal, epoch, self._key_number)
+        head = self._store.head()
+        key, epoch, number = secrets.token_bytes(32), head.name.epoch, head.key_number + 1
+        fact = sealing.seal_content_key(key, office_key, self.terminal, epoch, number)
         await self._store.append(Draft(fact=fact, at=at))
-        self._sealer = sealing.Sealer(self._key_number, key)
+        self._sealer = sealing.Sealer(number, key)
         self._sealer_until_s = self._clock.monotonic_s() + KEY_LIFE_S
         self._sealer_epoch = epoch
         return self._sealer
@@ -114,6 +113,10 @@ class Journal:
     async def settle(self, receipt: Receipt) -> int:
         """Mark what a verified receipt covers."""
         return await self._store.settle(receipt)
+
+    async def prune(self, before_ms: int) -> int:
+        """Forget some of the oldest receipted entries made before then."""
+        return await self._store.prune(before_ms)
 
     async def begin_epoch(self, why: str, at: Instant) -> None:
         """Begin a new epoch; evidence gets a new key with it."""

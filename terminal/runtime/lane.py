@@ -8,11 +8,13 @@ Laws of this file:
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from terminal.core import accounts, tokens
-from terminal.core.entries import Decided, GateUnanswered
+from terminal.core.entries import Decided, Fact, GateUnanswered
 from terminal.core.model import (
     Credential,
     EntryName,
@@ -86,16 +88,26 @@ class Lane:
                 entry = await site.journal.append(fact, at, evidence=_evidence(claim, presentation))
             except StoreFull:
                 attention.forget()
-                return await self._unwritable(outcome, presentation)
+                await self._unwritable(outcome, presentation)
+                return None
         self.decided += 1
+        committed_s = site.clock.monotonic_s()
+        try:
+            await self._act(outcome, entry.name, presentation)
+        finally:
+            _tell(outcome, entry.name, presentation, committed_s)
+        return outcome
+
+    async def _act(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> None:
+        """Perform what was written. What was not finished is forgotten, so that the same code is asked again at once."""
+        attention = self._attention[presentation.reader]
         if outcome.decision.granted:
-            if not await self._open(outcome, entry.name, presentation):
+            if not await self._open(outcome, entry, presentation):
                 attention.forget()
-                return outcome
+                return
         elif outcome.decision.reason is Reason.GATE_BUSY:
             attention.forget()
         await self._show(outcome)
-        return outcome
 
     def _judge(
         self, claim: Credential | Refusal, presentation: Presentation, at: Instant
@@ -207,8 +219,16 @@ class Lane:
             except DeviceError as error:
                 log.warning("indicator", extra={"lane": self.rules.name, "what": error.what, "hint": error.hint})
 
-    async def _write(self, fact: object, at: Instant) -> object:
-        return await self.site.journal.append(fact, at)  # type: ignore[arg-type]  # Passages hands over Facts
+    async def _write(self, fact: Fact, at: Instant) -> None:
+        await self.site.journal.append(fact, at)
+
+    def status(self) -> dict[str, Any]:
+        """Figures for the status."""
+        return {
+            "decided": self.decided,
+            "busy": self._passages.busy,
+            "silent": sum(attention.silent for attention in self._attention.values()),
+        }
 
     # ----------------------------------------------------------------------- running
 
@@ -216,7 +236,8 @@ class Lane:
         """Serve until cancelled. Only what is not a device's fault is raised."""
         async with asyncio.TaskGroup() as tasks:
             for health, (name, reader) in zip(self.health, self._readers.items(), strict=False):
-                tasks.create_task(supervise(health, lambda h=health, n=name, r=reader: self._read(h, n, r), self.site.clock))
+                read = functools.partial(self._read, health, name, reader)
+                tasks.create_task(supervise(health, read, self.site.clock))
             tasks.create_task(supervise(self.health[-1], self._watch_gate, self.site.clock))
             tasks.create_task(self._fail_with_passages())
 
@@ -263,6 +284,22 @@ def _use(fact: Decided, at: Instant) -> Use:
         passage=fact.passage,
         state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
         persons=fact.persons,
+    )
+
+
+def _tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committed_s: float) -> None:
+    """One log line a decision; it names no rider."""
+    log.info(
+        "decided",
+        extra={
+            "lane": presentation.lane,
+            "verdict": outcome.decision.verdict.value,
+            "reason": outcome.decision.reason.value,
+            "epoch": entry.epoch.hex(),
+            "sequence": entry.sequence,
+            "at_ns": presentation.at.monotonic_ns,
+            "committed_ns": round(committed_s * 1e9),
+        },
     )
 
 

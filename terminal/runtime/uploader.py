@@ -184,7 +184,7 @@ class Uploader:
 
     def _wait_s(self, error: OfficeError) -> float:
         rules = self._rules
-        wait_s = min(rules.first_wait_s * 2 ** min(self._failures - 1, 20), rules.longest_wait_s)
+        wait_s: float = min(rules.first_wait_s * 2.0 ** min(self._failures - 1, 20), rules.longest_wait_s)
         if error.retry_after_s is not None:
             wait_s = max(rules.least_retry_after_s, min(error.retry_after_s, rules.longest_retry_after_s))
         return wait_s * self._random.uniform(1.0, 1.25)

@@ -80,8 +80,10 @@ class RideCode(Value, frozen=True):
 
 
 def recognise(payload: bytes) -> bool:
-    """Whether these bytes claim to be a ride code: a version from 80 on, and the certificate's first byte."""
-    return len(payload) > 3 and payload[0] >= 0x80 and payload[3] == 0x24
+    """Whether these bytes claim to be a ride code: a version from 80 on, then the certificate or the right length."""
+    if len(payload) < 4 or payload[0] < 0x80:
+        return False
+    return payload[3] == 0x24 or int.from_bytes(payload[1:3]) == len(payload) - 3
 
 
 def parse(data: bytes) -> RideCode | None:

@@ -1,0 +1,40 @@
+# Every target sets up what it needs first; see tools/setup.
+.PHONY: run test check lint types tests bench days cuts fuzz picture clean
+PYTHON = .venv/bin/python
+
+run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
+	@tools/setup base
+	@$(PYTHON) -m terminal demo $(ARGS)
+
+test:           ## the tests, in random order
+	@tools/setup dev
+	$(PYTHON) -m pytest $(ARGS)
+
+check: lint types tests   ## everything a change must pass
+
+lint:
+	@tools/setup dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types:
+	@tools/setup dev
+	$(PYTHON) -m mypy
+
+tests:          ## in random order, with branch coverage of terminal/core at 100 %
+	@tools/setup dev
+	$(PYTHON) -m pytest --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+bench:          ## every benchmark; the last line is one JSON object
+	@tools/setup dev
+	@$(PYTHON) -m benchmarks all --json
+
+days cuts fuzz:
+	@echo "make $@ is not part of this version; see CHANGELOG.md" >&2; exit 2
+
+picture:        ## docs/demo.svg, from a real run
+	@tools/setup base
+	@$(PYTHON) -m terminal demo --seconds 25 --json --svg docs/demo.svg
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

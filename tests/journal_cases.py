@@ -42,7 +42,9 @@ def ref(name: str) -> Ref:
     return Ref(b"\x01" + sha256(name.encode()).digest()[:16])
 
 
-def decided(who: str = "anna", *, code: str = "1", charged: bool = True, persons: int = 1, sensor: bool = True) -> Decided:
+def decided(
+    who: str = "anna", *, code: str = "1", charged: bool = True, persons: int = 1, sensor: bool = True
+) -> Decided:
     evidence = Evidence(
         parameter_version=1,
         versions={"tariff": 1},

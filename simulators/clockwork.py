@@ -19,7 +19,7 @@ from terminal.core.model import Reading
 class JumpingLoop(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
     """An asyncio loop whose waiting costs nothing."""
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]  # refused
         """Refused: a thread's time is not this loop's time."""
         raise RuntimeError("a jumping loop meets no thread: do this work inline, or behind a port")
 

@@ -1,8 +1,8 @@
 """The issuers' side of ride codes: root → issuer → user, with synthetic keys; and SM2 of its own.
 
 Laws of this file:
-- SM2 *signing* lives here only. It is pure Python over GB/T 32918.2 with SM3 from hashlib, written from the standard and
-  sharing nothing with terminal/core/sm2.py, so that a shared mistake would show.
+- SM2 *signing* lives here only. It is pure Python over GB/T 32918.2 with SM3 from hashlib, written from the standard
+  and sharing nothing with terminal/core/sm2.py, so that a shared mistake would show.
 - Every key follows from a seed and a name; none was ever used for anything real.
 - Signing takes its nonce from the key and the message, so that the same seed gives the same bytes.
 """
@@ -96,7 +96,7 @@ def _multiply_table(scalar: int, base: Point) -> Jacobian:
 
 def _multiply_once(scalar: int, point: Point) -> Jacobian:
     total: Jacobian = (1, 1, 0)
-    for bit in bin(scalar)[2:]:
+    for bit in f"{scalar:b}":
         total = _double(total)
         if bit == "1":
             total = _add(total, point)
@@ -154,7 +154,7 @@ class SigningKey:
         return {}
 
     def sign(self, message: bytes, user_id: bytes = DEFAULT_ID, again: int = 0) -> bytes:
-        """r ‖ s, 64 bytes. `again` gives another, equally valid signature of the same message."""
+        """R ‖ s, 64 bytes. `again` gives another, equally valid signature of the same message."""
         if user_id not in self._zs:
             self._zs[user_id] = _z(user_id, self.point)
         e = int.from_bytes(sm3(self._zs[user_id] + message))

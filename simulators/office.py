@@ -27,8 +27,8 @@ from simulators.token_issuer import dumps
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
-    terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, kind TEXT, data BLOB, audited INTEGER DEFAULT 0,
-    PRIMARY KEY (terminal, epoch, sequence));
+    terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, kind TEXT, data BLOB,
+    audited INTEGER DEFAULT 0, PRIMARY KEY (terminal, epoch, sequence));
 CREATE TABLE IF NOT EXISTS conflicts (terminal TEXT, epoch BLOB, sequence INTEGER, reason TEXT, data BLOB);
 CREATE TABLE IF NOT EXISTS content_keys (terminal TEXT, epoch BLOB, number INTEGER, key BLOB,
     PRIMARY KEY (terminal, epoch, number));
@@ -91,7 +91,9 @@ class HeadOffice:
                 refused.append([sequence, reason])
         self.db.execute("COMMIT")
         last = hashlib.sha256(entries[-1]).digest()
-        return self.sign({0: "receipt", 1: terminal, 2: epoch, 3: first, 4: first + len(entries) - 1, 5: last, 6: refused})
+        return self.sign(
+            {0: "receipt", 1: terminal, 2: epoch, 3: first, 4: first + len(entries) - 1, 5: last, 6: refused}
+        )
 
     def last_held(self, terminal: str) -> bytes:
         """The signed statement of the newest entry of the newest epoch."""
@@ -152,13 +154,13 @@ class HeadOffice:
 
     def _joins(self, terminal: str, epoch: bytes, sequence: int, previous: bytes, digest: bytes) -> bool:
         """Whether a record fits the neighbours we hold."""
-        neighbours = dict(
-            (number, (own, before))
+        neighbours = {
+            number: (own, before)
             for number, own, before in self.db.execute(
                 "SELECT sequence, hash, previous FROM records WHERE terminal = ? AND epoch = ? AND sequence IN (?, ?)",
                 (terminal, epoch, sequence - 1, sequence + 1),
             )
-        )
+        }
         if sequence == 1 and previous != bytes(32):
             return False
         before, after = neighbours.get(sequence - 1), neighbours.get(sequence + 1)
@@ -173,12 +175,15 @@ class HeadOffice:
         except (InvalidTag, ValueError):
             self.counts.evidence_bad += 1
             return
-        self.db.execute("INSERT OR REPLACE INTO content_keys VALUES (?, ?, ?, ?)", (terminal, epoch, fact["number"], key))
+        self.db.execute(
+            "INSERT OR REPLACE INTO content_keys VALUES (?, ?, ?, ?)", (terminal, epoch, fact["number"], key)
+        )
 
     def audit(self, limit: int = 20) -> int:
         """Open the evidence of some records and verify the codes' signatures again. Returns how many were looked at."""
         rows = self.db.execute(
-            "SELECT terminal, epoch, sequence, data FROM records WHERE audited = 0 AND kind = 'decision' LIMIT ?", (limit,)
+            "SELECT terminal, epoch, sequence, data FROM records WHERE audited = 0 AND kind = 'decision' LIMIT ?",
+            (limit,),
         ).fetchall()
         for terminal, epoch, sequence, data in rows:
             entry = cbor2.loads(data)
@@ -196,7 +201,8 @@ class HeadOffice:
 
     def _open(self, terminal: str, epoch: bytes, sealed: dict[str, Any]) -> bytes | None:
         row = self.db.execute(
-            "SELECT key FROM content_keys WHERE terminal = ? AND epoch = ? AND number = ?", (terminal, epoch, sealed["key"])
+            "SELECT key FROM content_keys WHERE terminal = ? AND epoch = ? AND number = ?",
+            (terminal, epoch, sealed["key"]),
         ).fetchone()
         if row is None:
             return None
@@ -211,8 +217,8 @@ class HeadOffice:
         """Counts, and per terminal how many records stand in whole chains."""
         terminals = {}
         for terminal, epochs, records, gaps in self.db.execute(
-            "SELECT terminal, count(DISTINCT epoch), count(*), (SELECT coalesce(sum(n), 0) FROM (SELECT max(sequence) - count(*) "
-            "AS n FROM records AS r WHERE r.terminal = records.terminal GROUP BY epoch)) FROM records GROUP BY terminal"
+            "SELECT terminal, count(DISTINCT epoch), count(*), (SELECT coalesce(sum(n), 0) FROM "
+            "(SELECT max(sequence) - count(*) AS n FROM records AS r WHERE r.terminal = records.terminal GROUP BY epoch)) FROM records GROUP BY terminal"
         ):
             terminals[terminal] = {"epochs": epochs, "records": records, "missing": gaps}
         duplicates = self.db.execute(
@@ -223,7 +229,7 @@ class HeadOffice:
 
 
 def ride_code_holds(code: bytes) -> bool:
-    """Both signatures of a ride code under the default ID, by the independent SM2 (the certificate is the root's affair)."""
+    """Both signatures of a ride code under the default ID, by the independent SM2; the certificate is the root's affair."""
     end = 198 + code[197]
     issued = issuer.verify(code[23:56], code[end + 1 : end + 65], code[3:end])
     return issued and issuer.verify(code[158:191], code[-64:], code[:-65])

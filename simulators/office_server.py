@@ -29,15 +29,17 @@ from terminal.core.batch import iter_export
 
 LONGEST_BATCH = 4 << 20
 TROUBLES = (
-    "drop before storing", "drop after storing", "too large", "busy", "busy, odd wait", "redirect", "portal", "no content",
-    "truncated receipt", "receipt of another", "bad signature", "slow",
+    "drop before storing", "drop after storing", "too large", "busy", "busy, odd wait", "redirect", "portal",
+    "no content", "truncated receipt", "receipt of another", "bad signature", "slow",
 )  # fmt: skip
 
 
 class OfficeServer:
     """The HTTP face of a HeadOffice."""
 
-    def __init__(self, office: HeadOffice, *, trouble: int = 0, random: Random | None = None, zstd: bool = True) -> None:
+    def __init__(
+        self, office: HeadOffice, *, trouble: int = 0, random: Random | None = None, zstd: bool = True
+    ) -> None:
         self.office = office
         self.trouble = trouble
         self.troubles: Counter[str] = Counter()
@@ -165,7 +167,10 @@ async def _truncated(request: web.Request, receipt: bytes) -> web.StreamResponse
 
 
 async def _of_another(request: web.Request, receipt: bytes) -> web.StreamResponse:
-    return web.Response(body=receipt.replace(_terminal(request).encode(), b"x" * len(_terminal(request))), content_type="application/cose")
+    return web.Response(
+        body=receipt.replace(_terminal(request).encode(), b"x" * len(_terminal(request))),
+        content_type="application/cose",
+    )
 
 
 async def _bad_signature(request: web.Request, receipt: bytes) -> web.StreamResponse:
@@ -238,7 +243,6 @@ def main() -> None:
 
 def import_file(office: HeadOffice, data: bytes) -> dict[str, int]:
     """Take every batch of an export file; the receipts stay here, for nobody is there to take them."""
-
     for body in iter_export(data):
         office.receive(cbor2.loads(body)[2], body)
     return vars(office.counts)

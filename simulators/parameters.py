@@ -2,7 +2,7 @@
 
 Laws of this file:
 - Every version is its own files; a reader sees the old set or the new one.
-- The keys are those of simulators/issuer.py and simulators/token_issuer.py; the tariff is made up, in the trade's manner.
+- The keys are those of simulators/issuer.py and simulators/token_issuer.py; the tariff is made up.
 """
 
 import hashlib

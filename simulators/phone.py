@@ -61,7 +61,8 @@ class Phone:
         custom = self.custom if self.custom is not None else b"\x4c" + self.account_link if self.account_link else b""
         fields = (
             (certificate or self.issuer.certificate)
-            + b"PAY" + self.name.encode()[:13].rjust(13, b"0")
+            + b"PAY"
+            + self.name.encode()[:13].rjust(13, b"0")
             + self.account
             + bytes.fromhex(self.issuer.number + self.issuer.platform + self.card_type)
             + self.ceiling_fen.to_bytes(3)

@@ -55,7 +55,9 @@ class Authority:
         self.ca = self.directory / f"{self.name}.pem"
         self.ca.write_bytes(self._certificate.public_bytes(Encoding.PEM))
 
-    def issue(self, name: str, *, server: bool = False, host: str = "localhost", days: tuple[int, int] = (-1, 365)) -> Path:
+    def issue(
+        self, name: str, *, server: bool = False, host: str = "localhost", days: tuple[int, int] = (-1, 365)
+    ) -> Path:
         """Write NAME.pem and NAME.key; `days` from and to, counted from now. Returns the certificate's path."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)

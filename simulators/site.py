@@ -148,7 +148,9 @@ class Site:
 
 
 async def _main(options: argparse.Namespace) -> None:
-    links = {name: Ref(bytes.fromhex(ref)) for name, ref in json.loads((options.dir / "people.json").read_text()).items()}
+    links = {
+        name: Ref(bytes.fromhex(ref)) for name, ref in json.loads((options.dir / "people.json").read_text()).items()
+    }
     site = Site(options.dir, options.seed, links.__getitem__, options.passage_s)
     await site.build()
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

@@ -84,7 +84,9 @@ class Signer:
         return r.to_bytes(32) + s.to_bytes(32)
 
 
-def sign1(signer: Signer, protected: dict[int, Any], payload: bytes, unprotected: dict[int, Any] | None = None) -> bytes:
+def sign1(
+    signer: Signer, protected: dict[int, Any], payload: bytes, unprotected: dict[int, Any] | None = None
+) -> bytes:
     """One COSE_Sign1, untagged."""
     head = dumps(protected)
     signature = signer.sign(dumps(["Signature1", head, b"", payload]))
@@ -242,8 +244,12 @@ FAULTS: dict[str, Fault] = {
     "trailing byte": lambda w, at_s: w.code(at_s) + b"\x00",
     "long integer": _long_integer,
     "duplicate key": _duplicate_key,
-    "indefinite length": lambda w, at_s: w.present(b"", at_s, payload=b"\x9f" + dumps(w.token()) + dumps(at_s) + b"\xff"),
-    "float for a time": lambda w, at_s: w.present(b"", at_s, payload=b"\x82" + dumps(w.token()) + cbor2.dumps(float(at_s))),
+    "indefinite length": lambda w, at_s: w.present(
+        b"", at_s, payload=b"\x9f" + dumps(w.token()) + dumps(at_s) + b"\xff"
+    ),
+    "float for a time": lambda w, at_s: w.present(
+        b"", at_s, payload=b"\x82" + dumps(w.token()) + cbor2.dumps(float(at_s))
+    ),
     "critical header": lambda w, at_s: w.present(w.token(), at_s, protected={2: [99], 99: 1}),
     "unprotected header outside": lambda w, at_s: w.present(w.token(), at_s, unprotected={4: b"x"}),
     "unprotected header inside": lambda w, at_s: w.present(w.issue(w.claims(), unprotected={4: b"x"}), at_s),

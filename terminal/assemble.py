@@ -115,9 +115,7 @@ class Terminal:
         journal = site.journal
         journal.use_keys_of(parameters.office)
         names = tuple(lane.rules.name for lane in self.parts.lanes)
-        started = Started(
-            version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names
-        )
+        started = Started(version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names)
         await journal.append(started, site.now())
         await journal.append(ParametersChanged(version=parameters.version, versions=parameters.versions), site.now())
         await journal.new_content_key(site.now())
@@ -267,9 +265,7 @@ def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clo
         )
     gate = lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
     return LaneParts(
-        rules=LaneRules(
-            lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"
-        ),
+        rules=LaneRules(lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"),
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=_wired(settings, gate, boards, clock, "gate"),
         indicators=[_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],

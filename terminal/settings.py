@@ -169,7 +169,7 @@ def _check_device(file: str, where: str, table: dict[str, Any] | None, boards: d
 
 def _convert(file: str, section: str, table: Any, kind: type[T], *, strict: bool = False) -> T:
     if strict and isinstance(table, dict):
-        known = {field.encode_name for field in msgspec.structs.fields(kind)}
+        known = set(kind.__struct_fields__)  # type: ignore[attr-defined]  # every Settings is a Struct
         for key in table:
             if key not in known:
                 raise SettingsError(file, section, f"unknown key {key}", f"known keys: {', '.join(sorted(known))}")

@@ -164,7 +164,7 @@ def answers(request: ModbusPDU, answer: ModbusPDU) -> bool:
 
 
 def make_client(link: str, timeout_s: float) -> Client:
-    """pymodbus' client for a link. Raises DeviceError for a link that cannot be understood."""
+    """Pymodbus' client for a link. Raises DeviceError for a link that cannot be understood."""
     scheme, _, rest = link.partition(":")
     # Never retried, and reconnected by `Board.run` alone: the library's 3 × 3 s would open for somebody else.
     common: dict[str, Any] = {"retries": 0, "timeout": timeout_s, "reconnect_delay": 0}

@@ -130,7 +130,7 @@ class HttpsOffice:
 
 
 def parse_retry_after(text: str | None, now_s: float) -> float | None:
-    """Seconds from now of a Retry-After header (RFC 9110, 10.2.3): seconds or a date; None where there is none or rubbish."""
+    """Seconds from now of a Retry-After header (RFC 9110, 10.2.3), given in seconds or as a date; None for rubbish."""
     if text is None:
         return None
     if text.strip().lstrip("-").isdecimal():

@@ -50,7 +50,9 @@ class Directory:
                     self._seen = mark
                     return raw
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DeviceError(f"parameters: {error}", hint=f"look at {self._manifest} and the files it names") from error
+            raise DeviceError(
+                f"parameters: {error}", hint=f"look at {self._manifest} and the files it names"
+            ) from error
         raise DeviceError("parameters keep changing", hint=f"who writes {self._path}? the manifest must come last")
 
     def _read_once(self) -> RawParameters:

@@ -171,7 +171,7 @@ def _xor(data: bytes) -> bytes:
 
 
 CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
-    "none": (0, lambda data: b""),
+    "none": (0, lambda _: b""),
     "xor": (1, _xor),
     "sum": (1, lambda data: bytes((sum(data) & 0xFF,))),
     "crc16": (2, _crc16),
@@ -222,7 +222,7 @@ class LengthPrefixed(_Held):
         """The size of the frame at `position`, or UNFINISHED, or IMPOSSIBLE."""
         held = self._held
         length_at = position + len(self._start)
-        if not self._start.startswith(held[position:length_at]):
+        if not self._start.startswith(bytes(held[position:length_at])):
             return IMPOSSIBLE
         if len(held) < length_at + 2:
             return UNFINISHED

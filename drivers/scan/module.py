@@ -2,7 +2,7 @@
 
 Laws of this file:
 - The reading is taken when the last byte of a payload arrived: it is the only clock reading of that tap.
-- A lost line raises DeviceError at once; who supervises asks again, and whatever was queued before is gone with the line.
+- A lost line raises DeviceError at once; who supervises asks again. Whatever was queued is gone with the line.
 - Nothing old is handed on: not from before the line opened, not from while the process stood still, not what waited
   longer than `stale_ms`. The person is still there and is read again.
 - The queue is bounded: a module that shouts loses its oldest payloads, never the lane. Losses are counted and told,
@@ -102,7 +102,7 @@ class _Line:
         self._queue: deque[tuple[bytes, Reading]] = deque()
         self._news = asyncio.Event()
         self._error: DeviceError | None = None
-        self._last_byte: Reading | None = None
+        self._last_byte: tuple[Reading, float] | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
         self._deaf_until_s = 0.0
         self._told_s, self._told = 0.0, (0, 0)
@@ -139,13 +139,13 @@ class _Line:
         if now_s < self._deaf_until_s:
             return
         payloads = self.framing.feed(data, now_s)
-        self._last_byte = at
+        self._last_byte = at, now_s
         self._deliver(payloads, at)
 
     def _silence(self) -> None:
         self._silence_timer = None
-        assert self._last_byte is not None
-        self._deliver(self.framing.silence(self._clock.monotonic_s()), self._last_byte)
+        if self._last_byte is not None:
+            self._deliver(self.framing.silence(self._clock.monotonic_s()), self._last_byte[0])
 
     def _deliver(self, payloads: list[bytes], at: Reading) -> None:
         for payload in payloads:
@@ -155,8 +155,9 @@ class _Line:
             self.lost_payloads += 1
         if payloads:
             self._news.set()
-        if self.framing.pending() and self._silence_timer is None:
-            self._silence_timer = asyncio.get_running_loop().call_later(self.framing.gap_s, self._silence)
+        if self._last_byte is not None and self.framing.pending() and self._silence_timer is None:
+            due_s = self._last_byte[1] + self.framing.gap_s
+            self._silence_timer = asyncio.get_running_loop().call_at(due_s, self._silence)
 
     def _lost(self, error: Exception | None) -> None:
         what = f"{self._where}: the line is gone" + (f" ({error})" if error else "")

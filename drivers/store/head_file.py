@@ -55,9 +55,19 @@ class HeadFile:
         os.close(self._fd)
 
     def _slot(self, number: int) -> tuple[int, EntryName, bytes] | None:
-        data = os.pread(self._fd, _BODY.size + 32, number * SLOT)
-        body, checksum = data[: _BODY.size], data[_BODY.size :]
-        if len(data) < _BODY.size + 32 or hashlib.sha256(body).digest() != checksum:
-            return None
-        mark, counter, epoch, sequence, digest = _BODY.unpack(body)
-        return (counter, EntryName(epoch=epoch, sequence=sequence), digest) if mark == _MARK else None
+        return _parse(os.pread(self._fd, _BODY.size + 32, number * SLOT))
+
+
+def peek(path: Path) -> tuple[EntryName, bytes] | None:
+    """What a head file says, without opening it for writing. None: new, ruined or not there."""
+    data = path.read_bytes() if path.exists() else b""
+    found = [slot for slot in (_parse(data[:SLOT]), _parse(data[SLOT:])) if slot is not None]
+    return max(found)[1:] if found else None
+
+
+def _parse(data: bytes) -> tuple[int, EntryName, bytes] | None:
+    body, checksum = data[: _BODY.size], data[_BODY.size : _BODY.size + 32]
+    if len(body) < _BODY.size or hashlib.sha256(body).digest() != checksum:
+        return None
+    mark, counter, epoch, sequence, digest = _BODY.unpack(body)
+    return (counter, EntryName(epoch=epoch, sequence=sequence), digest) if mark == _MARK else None

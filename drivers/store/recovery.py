@@ -10,6 +10,7 @@ Laws of this file:
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,23 +43,25 @@ def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None
             if int(db.pragma("user_version")) == 0:
                 return None if kept is None else "the database is empty"
             start = tables.base(db) if (directory / THOROUGH).exists() else tables.last_anchor(db)
-            end = walk(db, start)
-            return _against_head(db, end, kept)
+            end = start
+            for end in steps(db, start):
+                pass
+            return against_head(db, end, kept)
         finally:
             db.close()
     except Exception as error:  # a flipped bit can raise anything; whatever it is, it is damage
         return f"{type(error).__name__}: {error}"
 
 
-def walk(db: apsw.Connection, start: Head) -> Head:
-    """Verify every link behind `start`; the last one. Raises BadEntry or whatever damage raises."""
+def steps(db: apsw.Connection, start: Head) -> Iterator[Head]:
+    """Verify every link behind `start`, one by one. Raises BadEntry or whatever damage raises."""
     last, digest, row = start.name, start.hash, start.row
     for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", start.row):
         if stored.row != row + 1:
             raise BadEntry(f"rows {row + 1} to {stored.row - 1} are gone")
         check_link(stored, last, digest)
         last, digest, row = stored.name, stored.hash, stored.row
-    return Head(name=last, hash=digest, floor_ms=0, unsent=0, row=row)
+        yield Head(name=last, hash=digest, floor_ms=0, unsent=0, row=row)
 
 
 def salvage(directory: Path, at_ms: int) -> Path:
@@ -79,7 +82,8 @@ def salvage(directory: Path, at_ms: int) -> Path:
     return copy
 
 
-def _against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] | None) -> str | None:
+def against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] | None) -> str | None:
+    """What the head file knows better than a chain that ends at `end`, or None."""
     if kept is None:
         return "the head file cannot be read" if end.row else None
     name, digest = kept

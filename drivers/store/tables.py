@@ -135,11 +135,14 @@ def entries(db: apsw.Connection, where: str, *values: object) -> Iterator[Stored
         yield StoredEntry(row=row, name=EntryName(epoch=epoch, sequence=sequence), data=data, hash=digest)
 
 
-def unsent(db: apsw.Connection, from_row: int, limit: int, max_bytes: int) -> list[StoredEntry]:
-    """The oldest run of one epoch without a receipt, from `from_row` on; at least one entry if there is any."""
+def unsent(
+    db: apsw.Connection, from_row: int, limit: int, max_bytes: int, *, receipted: bool = False
+) -> list[StoredEntry]:
+    """The oldest run of one epoch from `from_row` on, without a receipt or, if asked, with; one entry at least."""
+    wanted = "WHERE e.row >= ?" if receipted else "WHERE e.receipt IS NULL AND e.row >= ?"
     run: list[StoredEntry] = []
     size = 0
-    for stored in entries(db, "WHERE e.receipt IS NULL AND e.row >= ? ORDER BY e.row LIMIT ?", from_row, limit):
+    for stored in entries(db, f"{wanted} ORDER BY e.row LIMIT ?", from_row, limit):
         size += len(stored.data)
         follows = not run or (run[-1].name.epoch == stored.name.epoch and run[-1].row + 1 == stored.row)
         if not follows or (run and size > max_bytes):

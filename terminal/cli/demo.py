@@ -8,8 +8,8 @@ Laws of this file:
 
 import argparse
 import asyncio
+import io
 import json
-import os
 import shutil
 import signal
 import sys
@@ -20,7 +20,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from rich.console import Console
 from rich.live import Live
 
@@ -40,7 +39,9 @@ RESTART_S = (0.2, 2.0)  # first and longest wait before a dead terminal is start
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The `demo` part of the command line."""
-    parser = commands.add_parser("demo", help="show a bus and a park turnstile working, with everything outside simulated")
+    parser = commands.add_parser(
+        "demo", help="show a bus and a park turnstile working, with everything outside simulated"
+    )
     parser.add_argument("--seconds", type=float, help="end by itself after so long (default: until Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="no picture; the last line is one JSON object")
     parser.add_argument("--dir", type=Path, help="where to work and leave everything (default: a temporary directory)")
@@ -209,7 +210,15 @@ class Demo:
 
     def _office_command(self) -> tuple[str, ...]:
         trouble, seed = self.settings["office_trouble"], self.settings["seed"]
-        return ("simulators.office_server", "--dir", str(self.directory), "--trouble", str(trouble), "--seed", str(seed))
+        return (
+            "simulators.office_server",
+            "--dir",
+            str(self.directory),
+            "--trouble",
+            str(trouble),
+            "--seed",
+            str(seed),
+        )
 
     def _site_command(self) -> tuple[str, ...]:
         seed, passage_s = self.settings["seed"], self.settings["passage_s"]
@@ -229,7 +238,7 @@ class Demo:
                 self.state.lanes[lane] = LaneCount()
         async with asyncio.timeout(READY_S):
             while not all(self._status(name).get("ready") for name in self.terminals):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # another process's file: there is no event to wait for
         self.ready_ms = (time.monotonic() - began) * 1000
 
     def _status(self, name: str) -> dict[str, Any]:
@@ -349,7 +358,7 @@ class Demo:
             "seconds": round(time.monotonic() - self._began, 1),
         }
         if self.options.svg is not None:
-            console = Console(record=True, width=118, file=open(os.devnull, "w"))  # noqa: SIM115  # recorded, not shown
+            console = Console(record=True, width=118, file=io.StringIO())  # recorded, not shown
             console.print(render(self.state))
             console.save_svg(str(self.options.svg), title="make run")
         if self.options.json:

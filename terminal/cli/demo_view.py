@@ -64,7 +64,12 @@ def render(state: DemoState) -> Group:
 
 def _lanes(state: DemoState) -> Table:
     table = Table(title=f"onecard-terminal · {state.elapsed_s:.0f} s", expand=True, title_style="bold")
-    for name, justify in (("lane", "left"), ("presented", "right"), ("admitted", "right"), ("refused, by reason", "left")):
+    for name, justify in (
+        ("lane", "left"),
+        ("presented", "right"),
+        ("admitted", "right"),
+        ("refused, by reason", "left"),
+    ):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]  # rich's own literal type
     table.add_column("gate opened", justify="right")
     table.add_column("walked", justify="right")

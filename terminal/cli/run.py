@@ -59,4 +59,3 @@ async def _run(config: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await terminal.run(stop)
-

@@ -80,9 +80,7 @@ def grants_inside(
     )
 
 
-def too_soon(
-    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
-) -> bool:
+def too_soon(pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant) -> bool:
     """Whether this party has used up itself and its companions for now."""
     if pass_back.window_s <= 0:
         return False

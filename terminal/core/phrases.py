@@ -82,7 +82,9 @@ _ONLINE = Phrase(
     tone=Tone.STOP,
     light=Light.AMBER,
 )
-_OUT = Phrase(zh="本机暂停服务 请用旁边", en="Out of service. Please use the next one", tone=Tone.SILENT, light=Light.RED_STEADY)
+_OUT = Phrase(
+    zh="本机暂停服务 请用旁边", en="Out of service. Please use the next one", tone=Tone.SILENT, light=Light.RED_STEADY
+)
 
 PHRASES: dict[Reason, Phrase] = {
     Reason.PAID: _ok("扫码成功 {fare}元", "Paid ¥{fare}"),
@@ -133,7 +135,9 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.PASSAGE_EXPIRED: _again(
         "未通过 请重新扫码 不重复收费", "You did not pass through. Scan again, no extra charge", Tone.NOTICE
     ),
-    Reason.GATE_UNANSWERED: _again("闸机未响应 请再扫一次", "The gate did not answer. Please show it again", Tone.NOTICE),
+    Reason.GATE_UNANSWERED: _again(
+        "闸机未响应 请再扫一次", "The gate did not answer. Please show it again", Tone.NOTICE
+    ),
     Reason.EMERGENCY: Phrase(
         zh="紧急疏散 请直接离开", en="Emergency. Please leave now", tone=Tone.EVACUATE, light=Light.GREEN_BLINK
     ),

@@ -136,7 +136,7 @@ class _LibcryptoKey:
         try:
             lib.EVP_MD_CTX_set_pkey_ctx(digest, context)
             signature = _der(r, s)
-            held = (
+            held = bool(
                 lib.EVP_PKEY_CTX_set1_id(context, user_id, len(user_id)) == 1
                 and lib.EVP_DigestVerifyInit(digest, None, self._owner.sm3, None, self._key) == 1
                 and lib.EVP_DigestVerify(digest, signature, len(signature), message, len(message)) == 1

@@ -99,7 +99,7 @@ class Lane:
         return outcome
 
     async def _act(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> None:
-        """Perform what was written. What was not finished is forgotten, so that the same code is asked again at once."""
+        """Perform what was written. What was not finished is forgotten: the same code is asked again at once."""
         attention = self._attention[presentation.reader]
         if outcome.decision.granted:
             if not await self._open(outcome, entry, presentation):

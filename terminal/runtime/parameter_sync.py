@@ -72,7 +72,9 @@ class ParameterSync:
     def _take(self, raw: RawParameters) -> ParameterSet:
         found = load(raw)
         if found.version < self._floor:
-            raise ParametersError("manifest", "version", f"{found.version} is older than {self._floor}, already in force")
+            raise ParametersError(
+                "manifest", "version", f"{found.version} is older than {self._floor}, already in force"
+            )
         self._keep(raw)
         self._floor = found.version
         return found

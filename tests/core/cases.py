@@ -1,6 +1,7 @@
 """Short ways to say a credential, a use, a tariff: shared by the tables of cases."""
 
 from types import MappingProxyType
+from typing import Any
 
 from terminal.core.model import (
     Credential,
@@ -71,7 +72,7 @@ def credential(name: str = "amber", code: str = "code-1", **changes: object) -> 
     return Credential(**values)  # type: ignore[arg-type]  # test shorthand
 
 
-def use(who: str = "amber", code: str = "code-1", **changes: object) -> Use:
+def use(who: str = "amber", code: str = "code-1", **changes: Any) -> Use:
     """A granted use of that code."""
     values = {
         "name": EntryName(epoch=b"epoch--1", sequence=7),

@@ -12,7 +12,7 @@ from terminal.core.model import (
     UseState,
     Verdict,
 )
-from terminal.core.parameters import Block, BlockScope
+from terminal.core.parameters import Block, BlockScope, Condition
 from terminal.core.services import SERVICES, Case, pricing, refuse, rules
 from tests.core.cases import ADULT, GROUP, NOW_MS, STUDENT, credential, instant, parameters, ref, use
 
@@ -145,18 +145,11 @@ def test_a_pass_in_the_table_follows_the_account() -> None:
 )
 def test_product_for(sentence: str, holder: Holder, at_s: int, product: str) -> None:
     """The first product whose conditions the holder meets is taken."""
-    who = (rules_condition(age_from=65, residency=("510100",)),)
+    who = (Condition(age_from=65, residency=("510100",)),)
     senior = type(ADULT)(id="senior", services=("fare",), fare_fen=0, who=who)
     tariff = parameters(senior, STUDENT, ADULT, GROUP).tariff
     found = pricing.product_for("fare", credential(holder=holder), (), tariff, instant(at_s))
     assert found is not None and found.id == product, sentence
-
-
-def rules_condition(**changes: object) -> object:
-    """A condition by its named parts."""
-    from terminal.core.parameters import Condition
-
-    return Condition(**changes)  # type: ignore[arg-type]  # test shorthand
 
 
 def test_a_pass_counts_only_between_its_days() -> None:

@@ -107,7 +107,9 @@ def not_used(case: Case, offer: Offer) -> Outcome | None:
     if not history.repeat_is_question(use, case.lane):
         return deny(case, Reason.CODE_USED)
     if use.name is None and use.passage is PassageMode.SENSOR:
-        return deny(case, Reason.GATE_BUSY)  # its entry is still on the way to the disk; the gate will open for that one
+        return deny(
+            case, Reason.GATE_BUSY
+        )  # its entry is still on the way to the disk; the gate will open for that one
     waiting = max(1, use.persons - use.passed)
     return Outcome(
         decision=_decision(case, Verdict.GRANT, Reason.ALREADY_PAID),
@@ -155,7 +157,9 @@ def deny(case: Case, reason: Reason) -> Outcome:
     return Outcome(decision=_decision(case, Verdict.DENY, reason), acts=acts)
 
 
-def refuse(verdict: Verdict, reason: Reason, parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]) -> Outcome:
+def refuse(
+    verdict: Verdict, reason: Reason, parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]
+) -> Outcome:
     """The outcome of something that did not even verify."""
     return Outcome(
         decision=Decision(verdict=verdict, reason=reason, evidence=evidence(parameters, at, key_ids)),

@@ -355,7 +355,9 @@ def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State 
     if token is None:
         return Explanation(format=NAME, checks=tuple(checks), verdict=verdict)
     row_claims: list[tuple[CardTokenIssuer, Claims]] = []
-    checks.append(_asked(2, "issuer key known, alg its own, signature, claims", lambda: _open(token, parameters, row_claims)))
+    checks.append(
+        _asked(2, "issuer key known, alg its own, signature, claims", lambda: _open(token, parameters, row_claims))
+    )
     row, claims = row_claims[0] if row_claims else (None, None)
     later = (
         ("holder key confirmed, alg its own, signature", lambda: check_holder(token, claims)),  # type: ignore[arg-type]

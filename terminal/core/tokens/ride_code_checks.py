@@ -30,7 +30,9 @@ Judged = Reason | Literal["n/a"] | None
 class Examined:
     """A code under examination: parsed at most once, keys loaded at most once."""
 
-    def __init__(self, code: RideCode | None, parameters: ParameterSet, at: Instant, state: State | None = None) -> None:
+    def __init__(
+        self, code: RideCode | None, parameters: ParameterSet, at: Instant, state: State | None = None
+    ) -> None:
         self._code = code
         self.parameters = parameters
         self.at = at
@@ -236,18 +238,30 @@ R = Reason
 CHECKS: tuple[Check, ...] = (
     Check(1, "length 332 to 364, and field 2 is total − 3", (R.LENGTH_WRONG,), length, "ride_code.parse"),
     Check(2, "version allowed", (R.VERSION_NOT_ALLOWED,), version, "version"),
-    Check(3, "certificate header, format, algorithms", (R.CERTIFICATE_MALFORMED,), certificate_form, "certificate_form"),
+    Check(
+        3, "certificate header, format, algorithms", (R.CERTIFICATE_MALFORMED,), certificate_form, "certificate_form"
+    ),
     Check(4, "root key present for (version, index)", (R.ROOT_KEY_UNKNOWN,), root_key, "root_key"),
     Check(5, "certificate signed by the root", (R.CERTIFICATE_SIGNATURE_BAD,), certificate_signature, "sm2.verify"),
     Check(6, "certificate month not past", (R.CERTIFICATE_EXPIRED,), certificate_month, "time.month_end_ms"),
-    Check(7, "certificate issuer is field 6", (R.CERTIFICATE_ISSUER_MISMATCH,), certificate_issuer, "certificate_issuer"),
+    Check(
+        7, "certificate issuer is field 6", (R.CERTIFICATE_ISSUER_MISMATCH,), certificate_issuer, "certificate_issuer"
+    ),
     Check(8, "issuer and platform on the white list", (R.ISSUER_NOT_ACCEPTED,), white_list, "white_list"),
     Check(9, "both signatures begin with 15", (R.SIGNATURE_MARK_WRONG,), marks, "marks"),
     Check(10, "field 15 signed by the issuer", (R.ISSUER_SIGNATURE_BAD,), issuer_signature, "sm2.verify"),
     Check(11, "field 17 signed by the user", (R.HOLDER_SIGNATURE_BAD,), user_signature, "sm2.verify"),
     Check(12, "now not after field 11", (R.AUTHORISATION_EXPIRED,), authorised, "authorised"),
-    Check(13, "field 16 not after field 11", (R.GENERATED_AFTER_AUTHORISATION,), generated_while_authorised, "generated_while_authorised"),
-    Check(14, "now within field 12 of field 16", (R.CODE_EXPIRED, R.CODE_FROM_FUTURE), fresh, "ride_code.fresh_until_s"),
+    Check(
+        13,
+        "field 16 not after field 11",
+        (R.GENERATED_AFTER_AUTHORISATION,),
+        generated_while_authorised,
+        "generated_while_authorised",
+    ),
+    Check(
+        14, "now within field 12 of field 16", (R.CODE_EXPIRED, R.CODE_FROM_FUTURE), fresh, "ride_code.fresh_until_s"
+    ),
     Check(15, "fare within field 9", (R.OVER_CEILING,), ceiling, "services.pricing.over_ceiling"),
     Check(16, "account not blocked", (R.BLOCKED, R.REPORTED_LOST), blacklist, "status.block_on"),
     Check(17, "code not used before", (R.CODE_USED,), not_used, "history.used"),

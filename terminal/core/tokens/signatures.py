@@ -6,6 +6,7 @@ Laws of this file:
 - Points off the curve, infinity, and the low-order points of Ed25519 are no keys.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -88,7 +89,7 @@ class _EdDsa:
 
 
 _ECDSA = ec.ECDSA(SHA256())
-_LOADERS = {
+_LOADERS: dict[TokenAlgorithm, Callable[[bytes], Key]] = {
     TokenAlgorithm.ES256: _Es256,
     TokenAlgorithm.EDDSA: _EdDsa,
     TokenAlgorithm.SM2: sm2.PublicKey,

@@ -1,0 +1,180 @@
+"""`terminal journal show|verify|export`: look into a journal without touching it.
+
+Laws of this file:
+- The journal is opened read-only; a running terminal is not disturbed.
+- Sealed fields are shown as sealed: nothing on the terminal can open them.
+- Verifying walks every link and says what is wrong and where; the exit code says whether the chain holds.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+
+from drivers.store import recovery, tables
+from drivers.store.head_file import peek
+from terminal.cli import exit_codes
+from terminal.core import batch
+from terminal.core.entries import BadEntry, Entry, StoredEntry, decode, kind_of
+
+RUN = 500  # entries of one exported batch at most
+RUN_BYTES = 1 << 20
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The `journal` part of the command line."""
+    parser = commands.add_parser("journal", help="show, verify or export a journal, read-only")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="print entries, oldest first")
+    show.add_argument("--json", action="store_true", help="one JSON object a line")
+    show.add_argument("--last", type=int, metavar="N", help="only the newest N entries")
+    verify = actions.add_parser("verify", help="walk the whole chain and compare it with the head file")
+    verify.add_argument("--json", action="store_true", help="one JSON object")
+    export = actions.add_parser("export", help="write what head office does not hold yet to a file it can import")
+    export.add_argument("--all", action="store_true", help="also what is receipted already; head office counts it once")
+    for action in (show, verify, export):
+        action.add_argument("path", type=Path, help="the journal's directory, such as state/journal")
+    export.add_argument("file", type=Path, help="the file to write")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one action. A journal that cannot be read is told with what to try."""
+    if not (options.path / recovery.DATABASE).is_file():
+        return _complain(f"no journal in {options.path}", "name the directory that holds journal.db")
+    try:
+        db = recovery.connect(options.path / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
+        try:
+            action = {"show": _show, "verify": _verify, "export": _export}[options.action]
+            return action(options, db)
+        finally:
+            db.close()
+    except (BadEntry, ValueError, apsw.Error) as error:
+        return _complain(
+            f"{options.path}: {error}", "run `terminal journal verify` to see where it breaks", exit_codes.NO
+        )
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _complain(str(error), "check the path, its permissions and the free space")
+
+
+def _complain(what: str, hint: str, code: int = exit_codes.DEVICE) -> int:
+    print(f"terminal journal: {what} ({hint})", file=sys.stderr)
+    return code
+
+
+# --------------------------------------------------------------------------- show
+
+
+def _show(options: argparse.Namespace, db: apsw.Connection) -> int:
+    newest = tables.head(db).row
+    after = 0 if options.last is None else max(0, newest - options.last)
+    for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", after):
+        entry = decode(stored.data)
+        print(json.dumps(as_json(entry), ensure_ascii=False) if options.json else as_line(entry))
+    return exit_codes.OK
+
+
+def as_line(entry: Entry) -> str:
+    """One entry for a person: number, time, kind, what it says."""
+    when = datetime.fromtimestamp(entry.at.utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields = as_json(entry)["fact"]
+    fields.pop("type")
+    said = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if name != "evidence")
+    sealed = "" if entry.sealed is None else f" [sealed, {len(entry.sealed.data)} bytes, key {entry.sealed.key}]"
+    return f"{entry.name.epoch.hex()}/{entry.name.sequence:<8} {when}  {kind_of(entry.fact):<12} {said}{sealed}"
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """One entry as JSON values: bytes in hexadecimal, the sealed part only named."""
+    plain = _plain(msgspec.to_builtins(entry, builtin_types=(bytes,)))
+    assert isinstance(plain, dict)
+    if entry.sealed is not None:
+        plain["sealed"] = {"key": entry.sealed.key, "bytes": len(entry.sealed.data)}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "/".join(f"{_short(item)}" for item in value.values())
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    return text if len(text) <= 34 else f"{text[:31]}…"
+
+
+# --------------------------------------------------------------------------- verify
+
+
+def _verify(options: argparse.Namespace, db: apsw.Connection) -> int:
+    wrong = None
+    start = tables.base(db)
+    end = start
+    try:
+        for end in recovery.steps(db, start):
+            pass
+        wrong = recovery.against_head(db, end, peek(options.path / recovery.HEAD))
+    except Exception as error:  # a flipped bit can raise anything
+        wrong = f"{error}"
+    found = {
+        "ok": wrong is None,
+        "entries": end.row - start.row,
+        "pruned": start.row,
+        "epoch": end.name.epoch.hex(),
+        "sequence": end.name.sequence,
+        "hash": end.hash.hex(),
+        "wrong": wrong,
+    }
+    if options.json:
+        print(json.dumps(found))
+    else:
+        place = (
+            f"{found['entries']} entries hold, up to {found['epoch']}/{found['sequence']} (hash {found['hash'][:16]}…)"
+        )
+        print(place if wrong is None else f"{place}\nthen: {wrong}")
+    return exit_codes.OK if wrong is None else exit_codes.NO
+
+
+# --------------------------------------------------------------------------- export
+
+
+def _export(options: argparse.Namespace, db: apsw.Connection) -> int:
+    terminal = next((decode(stored.data).terminal for stored in tables.entries(db, "ORDER BY e.row LIMIT 1")), "")
+    count = 0
+
+    def batches() -> Iterator[batch.Batch]:
+        nonlocal count
+        for one in _runs(db, everything=options.all):
+            count += len(one)
+            yield batch.cut(terminal, one)
+
+    part = options.file.with_name(options.file.name + ".part")
+    with part.open("wb") as file:
+        for piece in batch.encode_export(batches()):
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(options.file)
+    print(f"{count} entries of {terminal or 'nobody'} written to {options.file}")
+    return exit_codes.OK
+
+
+def _runs(db: apsw.Connection, *, everything: bool) -> Iterator[list[StoredEntry]]:
+    """Runs of one epoch, oldest first, each small enough for one batch."""
+    row = 0
+    while run := tables.unsent(db, row, RUN, RUN_BYTES, receipted=everything):
+        yield run
+        row = run[-1].row + 1

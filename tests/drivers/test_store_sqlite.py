@@ -1,0 +1,278 @@
+"""The SQLite journal against what really happens to files and processes."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from drivers.store import recovery, schema, sqlite, tables
+from drivers.store.head_file import HeadFile, peek
+from drivers.store.sqlite import SqliteStore
+from terminal.core.entries import Alarm, EpochBegan, decode
+from terminal.core.model import EntryName
+from terminal.ports import StoreBroken, StoreFull
+from tests.journal_cases import TestClock, at, decided, draft, ref
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def write(directory: Path, count: int, *, clean: bool = True) -> list[EntryName]:
+    """Write entries; with clean=False the files are left as a killed process leaves them."""
+    store = SqliteStore(directory, TestClock())
+    store.open("T1", at())
+    names = [(await store.append(draft(decided(f"rider {number}")))).name for number in range(count)]
+    if not clean:
+        image = directory.with_name(directory.name + "-cut")
+        shutil.copytree(directory, image)
+    await store.close()
+    if not clean:
+        shutil.rmtree(directory)
+        image.rename(directory)
+    return names
+
+
+async def reopen(directory: Path) -> tuple[list[object], list[Path]]:
+    """Facts of the newest epoch's beginning, and the copies that were kept."""
+    store = SqliteStore(directory, TestClock())
+    head = store.open("T1", at())
+    facts = [decode(one.data).fact for one in store.unsent(head.row - 1, 2, 1 << 20)]
+    await store.append(draft())
+    await store.close()
+    return facts, sorted(directory.glob("damaged-*"))
+
+
+def assert_damage(facts: list[object], copies: list[Path], expected: str) -> None:
+    began, alarm = facts
+    assert isinstance(began, EpochBegan) and began.why.startswith("damage: ") and expected in began.why
+    assert isinstance(alarm, Alarm) and alarm.kind == "journal_damage"
+    assert len(copies) == 1
+
+
+async def test_pragmas_are_read_back(tmp_path: Path) -> None:
+    """The writer's connection really runs WAL and FULL."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    db = store._owner._db
+    assert (db.pragma("journal_mode"), db.pragma("synchronous")) == ("wal", 2)
+    await store.close()
+
+
+def test_guard_refused() -> None:
+    """A connection that does not keep a guard is refused: a database in memory has no WAL."""
+    with pytest.raises(ValueError, match="journal_mode=WAL"):
+        sqlite._require(apsw.Connection(":memory:"), "journal_mode", "WAL", "wal")
+
+
+async def test_newer_schema(tmp_path: Path) -> None:
+    """A journal of a newer program is refused, not guessed at."""
+    await write(tmp_path / "j", 1)
+    with contextlib.closing(sqlite3.connect(tmp_path / "j" / "journal.db")) as db:
+        db.execute(f"PRAGMA user_version={schema.VERSION + 1}")
+    with pytest.raises(StoreBroken, match="schema"):
+        SqliteStore(tmp_path / "j", TestClock()).open("T1", at())
+
+
+async def test_clean_and_killed_start(tmp_path: Path) -> None:
+    """After a stop or a kill the next start finds all that was acknowledged, and no damage."""
+    for clean in (True, False):
+        directory = tmp_path / str(clean)
+        names = await write(directory, 30, clean=clean)
+        store = SqliteStore(directory, TestClock())
+        assert store.open("T1", at()).name == names[-1]
+        await store.close()
+        assert not list(directory.glob("damaged-*"))
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from drivers.store.sqlite import SqliteStore
+from tests.journal_cases import TestClock, at, draft
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), TestClock())
+    store.open("T1", at())
+    while True:
+        entry = await store.append(draft())
+        print(entry.name.sequence, flush=True)
+asyncio.run(main())
+"""
+
+
+async def test_kill_9(tmp_path: Path) -> None:
+    """A writer killed at any moment has lost nothing it acknowledged, and its lock is free at once."""
+    acknowledged = 0
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path / "j")], stdout=subprocess.PIPE, cwd=ROOT, text=True
+        ) as child:
+            assert child.stdout is not None
+            first = int(child.stdout.readline())
+            assert first > acknowledged
+            for _ in range(20):
+                child.stdout.readline()
+            os.kill(child.pid, signal.SIGKILL)
+            lines = [line for line in child.stdout.read().split("\n") if line]
+            acknowledged = int(lines[-1]) if lines else first + 20
+        store = SqliteStore(tmp_path / "j", TestClock())
+        head = store.open("T1", at())
+        assert head.name.sequence >= acknowledged
+        await store.close()
+    assert not list((tmp_path / "j").glob("damaged-*"))
+
+
+async def test_flipped_byte(tmp_path: Path) -> None:
+    """A byte flipped in a stored entry is found where the chain is walked; the prefix stays, an epoch begins."""
+    directory = tmp_path / "j"
+    names = await write(directory, 30)
+    raw = bytearray((directory / "journal.db").read_bytes())
+    with contextlib.closing(sqlite3.connect(directory / "journal.db")) as db:
+        (data,) = db.execute("SELECT data FROM entries WHERE row = 20").fetchone()
+    place = raw.index(data) + 100
+    raw[place] ^= 1
+    (directory / "journal.db").write_bytes(raw)
+    (directory / recovery.THOROUGH).touch()
+    facts, copies = await reopen(directory)
+    assert_damage(facts, copies, "")
+    began = facts[0]
+    assert isinstance(began, EpochBegan) and began.previous == names[17]  # row 19: the first row began the epoch
+    assert (copies[0] / "journal.db").read_bytes() == bytes(raw)
+    assert not (directory / recovery.THOROUGH).exists()
+
+
+async def test_shortened_log(tmp_path: Path) -> None:
+    """A write-ahead log that lost its end is noticed by the head file; SQLite alone says nothing."""
+    directory = tmp_path / "j"
+    await write(directory, 30, clean=False)
+    log = directory / "journal.db-wal"
+    os.truncate(log, log.stat().st_size // 2)
+    shutil.rmtree(directory / "journal.db-shm", ignore_errors=True)
+    (directory / "journal.db-shm").unlink(missing_ok=True)
+    assert_damage(*await reopen(directory), "the head file knows")
+
+
+@pytest.mark.parametrize("loss", ["log", "database", "emptied", "header", "head file"])
+async def test_lost_files(tmp_path: Path, loss: str) -> None:
+    """A lost or ruined file is never a silent fresh start."""
+    directory = tmp_path / "j"
+    await write(directory, 10, clean=loss != "log")
+    match loss:
+        case "log":
+            (directory / "journal.db-wal").unlink()
+            (directory / "journal.db-shm").unlink()
+        case "database":
+            (directory / "journal.db").unlink()
+        case "emptied":
+            os.truncate(directory / "journal.db", 0)
+        case "header":
+            with (directory / "journal.db").open("r+b") as file:
+                file.write(bytes(100))
+        case _:
+            (directory / "journal.head").write_bytes(b"\xff" * 1024)
+    assert_damage(*await reopen(directory), "")
+
+
+async def test_second_process(tmp_path: Path) -> None:
+    """A second daemon on the same directory ends with a clear word."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    second = subprocess.run(
+        [sys.executable, "-c", WRITER, str(tmp_path)], capture_output=True, cwd=ROOT, text=True, check=False, timeout=20
+    )
+    assert second.returncode == 1 and "in use by another terminal" in second.stderr
+    await store.close()
+
+
+async def test_failed_flush_is_the_end(tmp_path: Path) -> None:
+    """After an unexpected error every waiter, then and later, hears StoreBroken."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    store._owner._db.close()  # from now on nothing the writer does can work
+    waiting = [asyncio.ensure_future(store.append(draft())) for _ in range(3)]
+    for result in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(result, StoreBroken)
+    with pytest.raises(StoreBroken):
+        await store.append(draft())
+    await store.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> object:
+    """A file system of six megabytes, where this user may mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+async def test_full_disk(small_disk: Path) -> None:
+    """On a full disk entries are refused and nothing is written, receipts still are; with room again all goes on."""
+    store = SqliteStore(small_disk / "j", TestClock())
+    store.open("T1", at())
+    await store.append(draft(decided("anna")))
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+    written = 1
+    with pytest.raises(StoreFull):
+        for _ in range(5000):
+            await store.append(draft())
+            written += 1
+    with pytest.raises(StoreFull):
+        await store.append(draft())
+    run = store.unsent(0, 2, 1 << 20)
+    assert store.head().name.sequence == written + 1
+    from terminal.core.entries import Receipt
+
+    answer = Receipt(terminal="T1", epoch=run[0].name.epoch, first=1, last=2, hash=run[1].hash)
+    assert await store.settle(answer) == 2
+    assert len(store.uses([ref("medium anna")], 0)) == 5000 or store.uses([ref("medium anna")], 0)
+    filler.unlink()
+    assert (await store.append(draft())).name.sequence == written + 2
+    await store.close()
+    again = SqliteStore(small_disk / "j", TestClock())
+    assert again.open("T1", at()).name.sequence == written + 2
+    await again.close()
+    assert not list((small_disk / "j").glob("damaged-*"))
+
+
+def test_head_file(tmp_path: Path) -> None:
+    """Slots are written in turn; a torn one leaves the other."""
+    path = tmp_path / "head"
+    file = HeadFile(path)
+    assert file.read() is None and peek(path) is None and peek(tmp_path / "none") is None
+    one, two = EntryName(epoch=b"e" * 8, sequence=1), EntryName(epoch=b"e" * 8, sequence=2)
+    file.write(one, b"1" * 32)
+    file.write(two, b"2" * 32)
+    file.flush()
+    assert file.read() == peek(path) == (two, b"2" * 32)
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1  # the second counter is even: slot 0
+    path.write_bytes(data)
+    assert peek(path) == (one, b"1" * 32)
+    file.close()
+
+
+async def test_projection_can_be_rebuilt(tmp_path: Path) -> None:
+    """Salvaging folds the projection anew; it equals the one that was written along."""
+    await write(tmp_path / "j", 40)
+    before = apsw.Connection(str(tmp_path / "j" / "journal.db"))
+    uses = tables.all_uses(before)
+    before.close()
+    recovery.salvage(tmp_path / "j", 1)
+    after = apsw.Connection(str(tmp_path / "j" / "journal.db"))
+    assert tables.all_uses(after) == uses and len(uses) == 40
+    after.close()

@@ -35,6 +35,7 @@ CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
 QUIET_S = 0.1
 FLUSH_NS = 1_000_000_000
+FULL = "the journal's disk is full"
 
 log = logging.getLogger(__name__)
 
@@ -144,24 +145,36 @@ class Writer:
 
     def _commit(self, jobs: list[Job]) -> None:
         """One transaction, one flush, then everybody hears."""
-        if self._tight and jobs:
-            self._tight = not self._lay_ballast()
-        if self._tight:
-            _tell([job for job in jobs if job.adds], None, StoreFull("the journal's disk is full"))
-            jobs = [job for job in jobs if not job.adds]
-        if not jobs:
-            return
         try:
-            _tell(jobs, self._transact(jobs), None)
-        except apsw.FullError:
-            self._make_room(jobs)
+            adding = [job for job in jobs if job.adds]
+            if self._tight and adding:
+                self._tight = not self._lay_ballast()
+            if self._tight:
+                _tell(adding, None, StoreFull(FULL))
+                jobs = [job for job in jobs if not job.adds]
+            self._attempt(jobs)
         except Exception as error:
             self._break(error)
             _tell(jobs, None, StoreBroken(self.broken))
 
+    def _attempt(self, jobs: list[Job]) -> None:
+        """Commit; on a full disk nothing is written, and receipts are tried once more in the ballast's place."""
+        try:
+            _tell(jobs, self._transact(jobs), None)
+            return
+        except apsw.FullError:
+            self._roll_back()
+        _tell([job for job in jobs if job.adds or self._tight], None, StoreFull(FULL))
+        if not self._tight:
+            self._tight = True
+            self._ballast.unlink(missing_ok=True)
+            self._attempt([job for job in jobs if not job.adds])
+
     def _transact(self, jobs: list[Job]) -> list[Any]:
         if self.broken is not None:
             raise StoreBroken(self.broken)
+        if not jobs:
+            return []
         self._db.execute("BEGIN IMMEDIATE")
         results = [job.work() for job in jobs]
         self._commits += 1
@@ -174,19 +187,6 @@ class Writer:
     def _adopt(self) -> None:
         self.head = self._draft
         self._head_file.write(self.head.name, self.head.hash)
-
-    def _make_room(self, jobs: list[Job]) -> None:
-        """Nothing was written. Entries are refused; receipts are tried once more in the ballast's place."""
-        self._guarded(self._roll_back)
-        was_tight, self._tight = self._tight, True
-        self._ballast.unlink(missing_ok=True)
-        refused = [job for job in jobs if job.adds or was_tight]
-        _tell(
-            refused, None, StoreFull("the journal's disk is full") if self.broken is None else StoreBroken(self.broken)
-        )
-        rest = [job for job in jobs if not (job.adds or was_tight)]
-        if rest:
-            self._commit(rest)
 
     def _roll_back(self) -> None:
         self._draft = self.head

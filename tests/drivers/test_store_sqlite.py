@@ -16,7 +16,7 @@ import pytest
 from drivers.store import recovery, schema, sqlite, tables
 from drivers.store.head_file import HeadFile, peek
 from drivers.store.sqlite import SqliteStore
-from terminal.core.entries import Alarm, EpochBegan, decode
+from terminal.core.entries import Alarm, EpochBegan, Receipt, decode
 from terminal.core.model import EntryName
 from terminal.ports import StoreBroken, StoreFull
 from tests.journal_cases import TestClock, at, decided, draft, ref
@@ -235,11 +235,9 @@ async def test_full_disk(small_disk: Path) -> None:
         await store.append(draft())
     run = store.unsent(0, 2, 1 << 20)
     assert store.head().name.sequence == written + 1
-    from terminal.core.entries import Receipt
-
     answer = Receipt(terminal="T1", epoch=run[0].name.epoch, first=1, last=2, hash=run[1].hash)
     assert await store.settle(answer) == 2
-    assert len(store.uses([ref("medium anna")], 0)) == 5000 or store.uses([ref("medium anna")], 0)
+    assert store.uses([ref("medium anna")], 0)
     filler.unlink()
     assert (await store.append(draft())).name.sequence == written + 2
     await store.close()

@@ -8,8 +8,9 @@ Laws of this file:
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerType
@@ -62,7 +63,8 @@ class Board:
         """Listen on loopback; returns the port."""
         self._server = ModbusTcpServer(self._device, address=("127.0.0.1", port))
         await self._server.serve_forever(background=True)
-        return int(self._server.transport.sockets[0].getsockname()[1])
+        listening: Any = self._server.transport  # an asyncio.Server, whatever its annotation says
+        return int(listening.sockets[0].getsockname()[1])
 
     def unplug(self) -> None:
         """Pull the serial plug."""
@@ -79,7 +81,7 @@ class Board:
         for task in self._tasks:
             task.cancel()
         if self._server is not None:
-            await self._server.shutdown()
+            await self._server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
         for wire in (self._outer, self._inner):
             if wire is not None:
                 wire.unplug()
@@ -95,15 +97,21 @@ class Board:
             await asyncio.sleep(self.delay_s)
         await wire.send(data)
 
-    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]  # a coroutine
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # ----------------------------------------------------------------------- what the server asks
 
     async def _act(
-        self, function: int, start: int, address: int, count: int, registers: list[int], values: list[int] | None
+        self,
+        function: int,
+        start: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         self.requests += 1
         if function == READ_INPUTS:

@@ -163,18 +163,35 @@ def answers(request: ModbusPDU, answer: ModbusPDU) -> bool:
 # --------------------------------------------------------------------------- the connection
 
 
+def tcp_address(rest: str) -> tuple[str, int]:
+    """Host and port of the part behind `tcp:`. Raises DeviceError."""
+    host, _, port = rest.rpartition(":")
+    if host and port.isdecimal() and 0 < int(port) < 65536:
+        return host, int(port)
+    raise DeviceError(f"tcp:{rest}: not understood", hint="write tcp:host:port")
+
+
+def check_link(link: str) -> None:
+    """Raises DeviceError for a link that cannot be understood."""
+    scheme, _, rest = link.partition(":")
+    if scheme == "serial":
+        serial_options(rest)
+    elif scheme == "tcp":
+        tcp_address(rest)
+    else:
+        raise DeviceError(f"{link}: unknown kind of line", hint="write serial:/dev/… or tcp:host:port")
+
+
 def make_client(link: str, timeout_s: float) -> Client:
-    """Pymodbus' client for a link. Raises DeviceError for a link that cannot be understood."""
+    """The library's client for a link that was checked; wants a running loop."""
     scheme, _, rest = link.partition(":")
     # Never retried, and reconnected by `Board.run` alone: the library's 3 × 3 s would open for somebody else.
     common: dict[str, Any] = {"retries": 0, "timeout": timeout_s, "reconnect_delay": 0}
     if scheme == "serial":
         path, baud, parity = serial_options(rest)
         return AsyncModbusSerialClient(path, framer=FramerType.RTU, baudrate=baud, parity=parity, **common)
-    host, _, port = rest.rpartition(":")
-    if scheme == "tcp" and host and port.isdecimal():
-        return AsyncModbusTcpClient(host, port=int(port), **common)
-    raise DeviceError(f"{link}: unknown kind of line", hint="write serial:/dev/… or tcp:host:port")
+    host, port = tcp_address(rest)
+    return AsyncModbusTcpClient(host, port=port, **common)
 
 
 async def exchange(client: Client, request: ModbusPDU, where: str) -> ModbusPDU:

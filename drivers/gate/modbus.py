@@ -48,6 +48,10 @@ class Settings(Value, frozen=True):
     def __post_init__(self) -> None:
         if not 0 < self.timeout_ms <= 300:
             raise ValueError("timeout_ms is above 300: an answer that late is no answer")
+        try:
+            bus.check_link(self.link)
+        except DeviceError as error:
+            raise ValueError(str(error)) from error
 
 
 class GateWiring(Value, frozen=True):
@@ -86,7 +90,7 @@ class PowerWiring(Value, frozen=True):
 
 
 def open(settings: Settings, clock: Clock) -> "Board":
-    """A board; nothing is connected until `run`. Raises DeviceError for a line that cannot be understood."""
+    """A board; nothing is connected until `run`."""
     return Board(settings, clock)
 
 
@@ -107,7 +111,6 @@ class Board:
         self._candidate = [0] * settings.inputs
         self._polls = 0
         self._poll_due_s = 0.0
-        bus.make_client(settings.link, 1.0)  # a link that cannot be understood is told at once
 
     def gate(self, wiring: GateWiring) -> Gate:
         """The barrier wired to this board."""

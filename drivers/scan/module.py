@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from drivers.link import open_link
-from drivers.scan.framing import CHECKSUMS, FRAMINGS, Framing
+from drivers.scan.framing import FRAMINGS, Framing
 from terminal.core.model import Medium, Reading, Value
 from terminal.ports import ByteLink, Clock, CodeReader, DeviceError
 
@@ -41,30 +41,28 @@ class Settings(Value, frozen=True):
     medium: Medium = Medium.CODE
     stale_ms: int = 400  # what waited longer for the lane is dropped: its order would come too late
 
+    def __post_init__(self) -> None:
+        framing_of(self)
+
 
 def open(settings: Settings, clock: Clock) -> CodeReader:
-    """A reader; the line is opened when payloads are asked for. Raises DeviceError for an unknown framing."""
-    framing_of(settings)
+    """A reader; the line is opened when payloads are asked for."""
     return ScanModule(settings, clock)
 
 
 def framing_of(settings: Settings) -> Framing:
-    """The framing that settings describe. Raises DeviceError when they do not fit together."""
+    """The framing that settings describe. Raises ValueError when they do not fit together."""
     if settings.framing not in FRAMINGS:
-        raise DeviceError(f"framing {settings.framing!r}", hint=f"write one of {', '.join(FRAMINGS)}")
+        raise ValueError(f"framing {settings.framing!r} is none of {', '.join(FRAMINGS)}")
     options: dict[str, Any] = {}
     if settings.gap_ms is not None:
         options["gap_s"] = settings.gap_ms / 1000
     if settings.longest is not None:
         options["longest"] = settings.longest
     if settings.framing == "length16":
-        try:
-            options |= {"start": bytes.fromhex(settings.start), "checksum": settings.checksum}
-        except ValueError as error:
-            raise DeviceError(f"start {settings.start!r}", hint="write hexadecimal, such as 55aa") from error
+        options |= {"start": bytes.fromhex(settings.start), "checksum": settings.checksum}
     elif settings.start or settings.checksum != "none":
-        hint = f'only framing = "length16" knows start and checksum ({", ".join(CHECKSUMS)})'
-        raise DeviceError(f"framing {settings.framing!r} with start or checksum", hint=hint)
+        raise ValueError('start and checksum belong to framing = "length16" only')
     return FRAMINGS[settings.framing](**options)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from drivers.clock import SystemClock
@@ -186,18 +187,11 @@ async def test_over_tcp() -> None:
     assert "port" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        module.Settings(link="serial:x", framing="morse"),
-        module.Settings(link="serial:x", start="no"),
-        module.Settings(link="serial:x", framing="hex", checksum="xor"),
-    ],
-)
-def test_settings_that_do_not_fit_are_told(settings: module.Settings) -> None:
-    """An unknown framing, a mark that is no hexadecimal, a checksum on text: told when built, with what to write."""
-    with pytest.raises(DeviceError):
-        module.open(settings, SystemClock())
+@pytest.mark.parametrize("wrong", [{"framing": "morse"}, {"start": "no"}, {"framing": "hex", "checksum": "xor"}])
+def test_settings_that_do_not_fit_are_told(wrong: dict[str, str]) -> None:
+    """An unknown framing, a mark that is no hexadecimal, a checksum on text: told when the configuration is read."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"link": "serial:x", **wrong}, module.Settings)
 
 
 @pytest.mark.parametrize("link", ["serial:/nowhere/ttyX", "serial:/dev/null?baud=fast", "usb:1", "tcp:host:-1"])

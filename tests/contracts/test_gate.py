@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from drivers.clock import SystemClock
@@ -346,12 +347,26 @@ async def test_prefixed_register_is_one_write() -> None:
     assert (request.function_code, request.encode()) == (16, bytes.fromhex("0003000204" + "0004000a"))
 
 
-@pytest.mark.parametrize("link", ["serial:/dev/ttyS0?baud=fast", "tcp:host", "usb:1"])
-def test_link_that_is_none_is_told_at_once(link: str) -> None:
-    """A link that cannot be understood is told when the board is built, with what to write."""
-    with pytest.raises(DeviceError) as caught:
-        modbus.open(modbus.Settings(link=link), SystemClock())
-    assert "write" in caught.value.hint
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"link": "serial:/dev/ttyS0?baud=fast"},
+        {"link": "tcp:host"},
+        {"link": "usb:1"},
+        {"link": "tcp:host:502", "timeout_ms": 900},
+    ],
+)
+def test_board_settings_that_cannot_work_are_told(wrong: dict[str, Any]) -> None:
+    """A link that is none, or a time-out that would open for somebody else: told when the configuration is read."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(wrong, modbus.Settings)
+
+
+@pytest.mark.parametrize("wrong", [{"pulse": "flash"}, {"group": "hold"}, {"pulse": "magic"}])
+def test_wiring_that_cannot_work_is_told(wrong: dict[str, Any]) -> None:
+    """A way of opening without what it needs: told when the configuration is read."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"open_coil": 0, **wrong}, GateWiring)
 
 
 def _count_coil_writes(site: Site) -> list[int]:

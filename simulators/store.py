@@ -176,8 +176,8 @@ class SimulatedStore:
 
     async def close(self) -> None:
         """See the port."""
-        while self._committing is not None:
-            await asyncio.sleep(self.disk.latency_s)
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
         if self.disk.holder is self:
             self.disk.holder = None
         self._broken = "closed"

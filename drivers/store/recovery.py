@@ -44,8 +44,8 @@ def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None
                 return None if kept is None else "the database is empty"
             start = tables.base(db) if (directory / THOROUGH).exists() else tables.last_anchor(db)
             end = start
-            for end in steps(db, start):
-                pass
+            for step in steps(db, start):
+                end = step
             return against_head(db, end, kept)
         finally:
             db.close()

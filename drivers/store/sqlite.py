@@ -51,7 +51,7 @@ class SqliteStore:
 
     def open(self, terminal: str, at: Instant) -> Head:
         """See the port."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock()
         try:
             self._open(terminal, at)

@@ -188,7 +188,8 @@ def head(db: apsw.Connection) -> Head:
     last = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
     if last is None:
         return NOTHING
-    memory: dict[Any, Any] = {name: value for name, value in db.execute("SELECT name, value FROM memory")}
+    memory: Any = db.execute("SELECT name, value FROM memory").fetchall()
+    remembered: dict[str, int] = dict(memory)
     newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1000)"
     return Head(
         name=last.name,
@@ -196,8 +197,8 @@ def head(db: apsw.Connection) -> Head:
         floor_ms=_number(db, newest),
         unsent=_number(db, "SELECT count(*) FROM entries WHERE receipt IS NULL"),
         row=last.row,
-        key_number=memory.get("key_number", 0),
-        parameter_version=memory.get("parameter_version", 0),
+        key_number=remembered.get("key_number", 0),
+        parameter_version=remembered.get("parameter_version", 0),
     )
 
 

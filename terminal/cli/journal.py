@@ -124,12 +124,12 @@ def _verify(options: argparse.Namespace, db: apsw.Connection) -> int:
     start = tables.base(db)
     end = start
     try:
-        for end in recovery.steps(db, start):
-            pass
+        for step in recovery.steps(db, start):
+            end = step
         wrong = recovery.against_head(db, end, peek(options.path / recovery.HEAD))
     except Exception as error:  # a flipped bit can raise anything
         wrong = f"{error}"
-    found = {
+    found: dict[str, Any] = {
         "ok": wrong is None,
         "entries": end.row - start.row,
         "pruned": start.row,

@@ -125,9 +125,8 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
         into.executemany(
             "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", db.execute("SELECT * FROM quarantine").fetchall()
         )
-        receipts: dict[Any, Any] = {
-            row: one for row, one in db.execute("SELECT row, receipt FROM entries WHERE receipt > 0")
-        }
+        marked: Any = db.execute("SELECT row, receipt FROM entries WHERE receipt > 0").fetchall()
+        receipts: dict[int, int] = dict(marked)
         for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", start.row):
             if stored.row != last.row + 1:
                 return

@@ -101,6 +101,11 @@ class SqliteStore:
         assert self._writer is not None, "open the store first"
         return self._writer
 
+    @property
+    def commits(self) -> int:
+        """Commits since the start; each is one flush."""
+        return self._owner.commits
+
     # ----------------------------------------------------------------------- the port
 
     def head(self) -> Head:

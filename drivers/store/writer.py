@@ -62,7 +62,7 @@ class Writer:
         self._ballast = directory / "ballast"
         self._tight = not self._lay_ballast()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._commits = 0
+        self.commits = 0
         self._checkpointed = 0  # commits at the last checkpoint
         self._flushed_ns = 0
         self._ended: asyncio.Future[None] | None = None
@@ -177,8 +177,8 @@ class Writer:
             return []
         self._db.execute("BEGIN IMMEDIATE")
         results = [job.work() for job in jobs]
-        self._commits += 1
-        if self._commits % CHECKPOINT_COMMITS == 0:
+        self.commits += 1
+        if self.commits % CHECKPOINT_COMMITS == 0:
             tables.anchor(self._db, self._draft)  # rides along: no flush of its own
         self._db.execute("COMMIT")
         self._adopt()
@@ -195,9 +195,9 @@ class Writer:
 
     def _keep_house(self, quiet: bool) -> None:
         """Checkpoint when due, flush the head file once a second."""
-        since = self._commits - self._checkpointed
+        since = self.commits - self._checkpointed
         if since >= LATEST_CHECKPOINT_COMMITS or (quiet and since >= CHECKPOINT_COMMITS):
-            self._checkpointed = self._commits
+            self._checkpointed = self.commits
             self._head_file.flush()
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         now_ns = self._clock.read().monotonic_ns

@@ -57,6 +57,8 @@ class _Backend(Protocol):
 
 # --------------------------------------------------------------------------- libcrypto
 
+_LIBRARY, _ALGORITHM = "libcrypto.so.3", b"SM2"
+
 
 class _Param(ctypes.Structure):
     """OSSL_PARAM of openssl/core.h."""
@@ -95,14 +97,14 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 class _Libcrypto:
     """SM2 by EVP. Calls release the GIL."""
 
-    def __init__(self, library: str = "libcrypto.so.3") -> None:
-        self.lib = ctypes.CDLL(library)
+    def __init__(self) -> None:
+        self.lib = ctypes.CDLL(_LIBRARY)
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(self.lib, name)
             function.restype, function.argtypes = result, arguments
         self.name = self.lib.OpenSSL_version(0).decode()
         self.sm3 = self.lib.EVP_MD_fetch(None, b"SM3", None)
-        self.maker = self.lib.EVP_PKEY_CTX_new_from_name(None, b"SM2", None)
+        self.maker = self.lib.EVP_PKEY_CTX_new_from_name(None, _ALGORITHM, None)
         if not self.sm3 or not self.maker or self.lib.EVP_PKEY_fromdata_init(self.maker) != 1:
             raise OSError("this libcrypto has no SM2")
 

@@ -1,0 +1,59 @@
+"""Words, tone and light: the table is whole, and keeps its laws."""
+
+import pytest
+
+from terminal.core.model import Reason
+from terminal.core.phrases import PHRASES, Light, Tone, display, spoken
+
+CHARGED = (Reason.PAID, Reason.CONCESSION, Reason.PASS_HELD, Reason.ADMITTED, Reason.GROUP, Reason.ALREADY_PAID)
+TRY_AGAIN = (
+    Reason.CODE_EXPIRED,
+    Reason.CODE_USED,
+    Reason.MALFORMED,
+    Reason.TOO_SOON,
+    Reason.GATE_BUSY,
+    Reason.CODE_FROM_FUTURE,
+)
+CLASSES = ("学生", "老年", "老人", "优待", "免费", "残疾", "student", "senior", "elder", "disabled", "concession")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_words(reason: Reason) -> None:
+    """A new reason cannot be forgotten: both languages, tone and light."""
+    phrase = PHRASES[reason]
+    assert phrase.zh and phrase.en
+    assert any("\u4e00" <= character <= "\u9fff" for character in phrase.zh)
+
+
+@pytest.mark.parametrize("reason", CHARGED)
+def test_after_a_debit_only_ok_tones(reason: Reason) -> None:
+    """Nobody who paid hears a refusal."""
+    assert PHRASES[reason].tone in (Tone.OK, Tone.OK_SOFT, Tone.OK_THEN_NOTICE)
+    assert PHRASES[reason].light is Light.GREEN
+
+
+@pytest.mark.parametrize("reason", TRY_AGAIN)
+def test_red_only_where_trying_again_cannot_help(reason: Reason) -> None:
+    """What another try mends is amber."""
+    assert PHRASES[reason].light is Light.AMBER
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_class_of_a_person_is_never_told(reason: Reason) -> None:
+    """Neither spoken nor shown."""
+    text = PHRASES[reason].zh + PHRASES[reason].en.lower()
+    assert not any(word in text for word in CLASSES)
+
+
+def test_placeholders_are_filled() -> None:
+    """The fare is on the display and in the voice's screen part only."""
+    shown = display(Reason.PAID, {"fare": "2"})
+    assert (shown.zh, shown.en) == ("扫码成功 2元", "Paid ¥2")
+    assert spoken(shown) == "扫码成功"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_missing_value_never_fails(reason: Reason) -> None:
+    """Without values the phrase stands without them."""
+    shown = display(reason, {})
+    assert "{" not in shown.zh + shown.en

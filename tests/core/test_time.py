@@ -1,0 +1,46 @@
+"""Instants, floors, service days, months."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from terminal.core.model import Reading, TimeSource
+from terminal.core.time import month_end_ms, service_day, settle
+
+
+def ms(text: str) -> int:
+    """Unix milliseconds of an ISO time."""
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("floor_ms", "utc_ms", "source"),
+    [(0, 1000, TimeSource.SYSTEM), (1000, 1000, TimeSource.SYSTEM), (1001, 1001, TimeSource.FLOOR)],
+)
+def test_time_never_falls_below_the_floor(floor_ms: int, utc_ms: int, source: TimeSource) -> None:
+    """Behind the last journalled time that floor is used, and said so."""
+    found = settle(Reading(utc_ms=1000, monotonic_ns=5, uncertainty_ms=7), floor_ms)
+    assert (found.utc_ms, found.source, found.uncertainty_ms, found.monotonic_ns) == (utc_ms, source, 7, 5)
+    assert found.utc_s == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        ("2026-11-24T03:59:59+08:00", date(2026, 11, 23)),
+        ("2026-11-24T04:00:00+08:00", date(2026, 11, 24)),
+        ("2026-11-25T03:59:59+08:00", date(2026, 11, 24)),
+    ],
+)
+def test_a_service_day_starts_when_the_tariff_says(at: str, day: date) -> None:
+    """Half past three at night is still yesterday's service."""
+    assert service_day(ms(at), "Asia/Shanghai", "04:00") == day
+
+
+@pytest.mark.parametrize(
+    ("month", "year", "end"), [(6, 2020, "2020-06-30T23:59:59.999+08:00"), (12, 2039, "2039-12-31T23:59:59.999+08:00")]
+)
+def test_a_month_ends_in_its_zone(month: int, year: int, end: str) -> None:
+    """The last millisecond of the month at UTC+8."""
+    assert month_end_ms(month, year, 480) == ms(end)
+    assert datetime.fromtimestamp((month_end_ms(month, year, 0) + 1) / 1000, UTC).day == 1

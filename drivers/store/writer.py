@@ -120,7 +120,8 @@ class Writer:
         """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
         with self._db:
             work()
-        self._adopt()
+        self.head = self._draft
+        self._head_file.write(self.head.name, self.head.hash)
 
     def _run(self) -> None:
         stopping = False
@@ -152,7 +153,8 @@ class Writer:
             if self._tight:
                 _tell(adding, None, StoreFull(FULL))
                 jobs = [job for job in jobs if not job.adds]
-            self._attempt(jobs)
+            if jobs:
+                self._attempt(jobs)
         except Exception as error:
             self._break(error)
             _tell(jobs, None, StoreBroken(self.broken))
@@ -160,33 +162,30 @@ class Writer:
     def _attempt(self, jobs: list[Job]) -> None:
         """Commit; on a full disk nothing is written, and receipts are tried once more in the ballast's place."""
         try:
-            _tell(jobs, self._transact(jobs), None)
-            return
+            results = self._transact(jobs)
         except apsw.FullError:
             self._roll_back()
+        else:
+            _tell(jobs, results, None)
+            self._head_file.write(self.head.name, self.head.hash)  # nobody waits for it
+            return
         _tell([job for job in jobs if job.adds or self._tight], None, StoreFull(FULL))
         if not self._tight:
             self._tight = True
             self._ballast.unlink(missing_ok=True)
-            self._attempt([job for job in jobs if not job.adds])
+            self._commit([job for job in jobs if not job.adds])
 
     def _transact(self, jobs: list[Job]) -> list[Any]:
         if self.broken is not None:
             raise StoreBroken(self.broken)
-        if not jobs:
-            return []
         self._db.execute("BEGIN IMMEDIATE")
         results = [job.work() for job in jobs]
         self.commits += 1
         if self.commits % CHECKPOINT_COMMITS == 0:
             tables.anchor(self._db, self._draft)  # rides along: no flush of its own
         self._db.execute("COMMIT")
-        self._adopt()
-        return results
-
-    def _adopt(self) -> None:
         self.head = self._draft
-        self._head_file.write(self.head.name, self.head.hash)
+        return results
 
     def _roll_back(self) -> None:
         self._draft = self.head
@@ -200,8 +199,7 @@ class Writer:
             self._checkpointed = self.commits
             self._head_file.flush()
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        now_ns = self._clock.read().monotonic_ns
-        if quiet and now_ns - self._flushed_ns >= FLUSH_NS:
+        if quiet and (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
 

@@ -2,7 +2,7 @@
 
 Laws of this file:
 - pyserial sets the port up; the event loop reads it (`add_reader`): no thread, no polling.
-- A line is ours alone: it is opened exclusively, and what lay in it before was meant for nobody.
+- A line is ours alone: it is opened exclusively. pyserial empties it in opening: what lay there was meant for nobody.
 - Nothing here blocks the loop: a TCP line connects in it.
 - Whatever goes wrong becomes a DeviceError that says what, where and what to try.
 """
@@ -101,7 +101,6 @@ class SerialLink(_DescriptorLink):
         path, baud, parity = serial_options(rest)
         try:
             self._port = serial.Serial(path, baud, parity=PARITIES[parity], timeout=0, exclusive=True)
-            self._port.reset_input_buffer()
         except (OSError, ValueError) as error:  # SerialException is an OSError
             hint = f"is {path} there (ls -l {path}), may we open it (group dialout), does another program hold it?"
             raise DeviceError(f"{path}: {error}", hint=hint) from error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulators.issuer import Issuer, demo_issuer
+from simulators.issuer import Issuer, SigningKey, demo_issuer
 from simulators.phone import FAULTS, Phone
 from terminal.core import tokens
 from terminal.core.model import Credential, History, Instant, Reason, Ref, Refusal
@@ -333,3 +333,15 @@ def test_recognition_needs_more_than_a_length() -> None:
     assert not ride_code.recognise(b"\x7f" + bytes(331))
     assert not ride_code.recognise(b"\x80" + bytes(331))
     assert not ride_code.recognise(b"\x80")
+
+
+def test_a_user_key_that_is_no_point_signs_nothing() -> None:
+    """Also when the issuer signed for it: an issuer's mistake opens no gate."""
+
+    class NoPoint:
+        public = b"\x02" + bytes(31) + b"\x05"
+        sign = SigningKey.named(0, "somebody").sign
+
+    phone = Phone()
+    phone.key = NoPoint()  # type: ignore[assignment]  # a key that is none
+    assert reason(phone.code(NOW_S)) is Reason.HOLDER_SIGNATURE_BAD

@@ -1,0 +1,175 @@
+"""From files to a parameter set: whole, checked, or not at all."""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulators.parameters import ParameterOffice
+from terminal.core import parameters_load
+from terminal.core.model import HeldProduct, Ref
+from terminal.core.parameters import BlockScope, OfficeKeys, StatusList
+from terminal.core.parameters_load import ParametersError, load
+from tests.core.cases import NOW_MS, ref
+
+HELD = HeldProduct(product="park-annual", from_ms=0, until_ms=NOW_MS)
+
+
+def office(**changes: Any) -> ParameterOffice:
+    """A head office with a whole, good set."""
+    return ParameterOffice(Path("unused"), OfficeKeys(keys=()), **changes)
+
+
+def changed(part: str, change: Callable[[Any], Any]) -> dict[str, bytes]:
+    """A good set with one part changed, and the manifest right about it."""
+    files = office().files(NOW_MS)
+    manifest = json.loads(files["manifest.json"])
+    name = manifest["files"][part]["file"]
+    value = json.loads(files[name])
+    files[name] = json.dumps(change(value) or value).encode()
+    manifest["files"][part]["sha256"] = hashlib.sha256(files[name]).hexdigest()
+    files["manifest.json"] = json.dumps(manifest).encode()
+    return files
+
+
+def test_a_whole_set_is_loaded_with_its_versions() -> None:
+    """Every part's version is known: entries carry them."""
+    found = load(office().files(NOW_MS))
+    assert found.version == 1 and found.issued_ms == NOW_MS
+    assert found.versions == dict.fromkeys(parameters_load.PARTS, 1)
+    assert found.link_keys[0][0] == 1
+
+
+def test_lookups_are_made_once() -> None:
+    """Links, alias chains to their ends, passes by the end of their chain, blocks by name."""
+    made = office(
+        links={ref("phone"): ref("old")},
+        aliases={ref("old"): ref("newer"), ref("newer"): ref("newest")},
+        passes={ref("old"): (HELD,), ref("newest"): (HELD,), ref("other"): (HELD,)},
+        link_keys={1: "11" * 32, 2: "22" * 32},
+    )
+    made.block(ref("phone"), BlockScope.PAYMENT)
+    made.block(ref("phone"), lost=True)
+    found = load(made.files(NOW_MS))
+    assert found.alias_of == {ref("old"): ref("newest"), ref("newer"): ref("newest")}
+    assert found.link_of == {ref("phone"): ref("old")}
+    assert found.passes_of == {ref("newest"): (HELD, HELD), ref("other"): (HELD,)}
+    assert len(found.blocks_of[ref("phone")]) == 2
+    assert [version for version, _ in found.link_keys] == [2, 1]
+
+
+def test_a_status_list_is_inflated() -> None:
+    """As the draft writes it: base64url of zlib."""
+    packed = base64.urlsafe_b64encode(zlib.compress(bytes(100))).decode().rstrip("=")
+    found = load(office(status={"main": StatusList(bits=2, lst=packed)}).files(NOW_MS))
+    assert found.status_lists["main"] == (2, bytes(100))
+
+
+def _manifest(**changes: Any) -> dict[str, bytes]:
+    files = office().files(NOW_MS)
+    return files | {"manifest.json": json.dumps(json.loads(files["manifest.json"]) | changes).encode()}
+
+
+def _without(name: str) -> dict[str, bytes]:
+    return {key: value for key, value in office().files(NOW_MS).items() if not key.startswith(name)}
+
+
+def _status(bits: int, lst: str) -> dict[str, bytes]:
+    return changed("status", lambda value: {"lists": {"main": {"bits": bits, "lst": lst}}})
+
+
+def _edit(*path: Any, to: Any) -> Callable[[Any], None]:
+    def edit(value: Any) -> None:
+        for step in path[:-1]:
+            value = value[step]
+        value[path[-1]] = to
+
+    return edit
+
+
+BOMB = base64.urlsafe_b64encode(zlib.compress(bytes(1 << 20))).decode()
+BAD: dict[str, Callable[[], dict[str, bytes]]] = {
+    "no manifest": lambda: {},
+    "manifest: schema": lambda: {"manifest.json": b"[]"},
+    "manifest: nested beyond reason": lambda: {"manifest.json": b"[" * 100_000},
+    "manifest: a part not named": lambda: _manifest(files={}),
+    "manifest: version 0": lambda: _manifest(version=0),
+    "a file missing": lambda: _without("deny"),
+    "a file of another set": lambda: office().files(NOW_MS) | {"tariff-1.json": b"{}"},
+    "issuers: root is no key": lambda: changed("issuers", _edit("ride_code", 0, "roots", to={"17": "02"})),
+    "issuers: root index": lambda: changed("issuers", _edit("ride_code", 0, "roots", to={"017": "02" * 33})),
+    "issuers: issuer": lambda: changed("issuers", _edit("ride_code", 0, "issuer", to="3100000x")),
+    "issuers: platform": lambda: changed("issuers", _edit("ride_code", 0, "platforms", to=["1"])),
+    "issuers: negative skew": lambda: changed("issuers", _edit("ride_code", 0, "skew_s", to=-1)),
+    "issuers: the same row twice": lambda: changed("issuers", lambda v: v | {"ride_code": v["ride_code"] * 2}),
+    "issuers: token key": lambda: changed("issuers", _edit("card_token", 0, "public_key", to="XY")),
+    "issuers: token key id upper case": lambda: changed("issuers", _edit("card_token", 0, "key_id", to="AB")),
+    "issuers: token key twice": lambda: changed("issuers", lambda v: v | {"card_token": v["card_token"][:1] * 2}),
+    "tariff: product twice": lambda: changed("tariff", lambda v: v | {"products": v["products"][:1] * 2}),
+    "tariff: negative fare": lambda: changed("tariff", _edit("products", 0, "fare_fen", to=-1)),
+    "tariff: nobody": lambda: changed("tariff", _edit("products", 0, "persons", to=0)),
+    "tariff: zone": lambda: changed("tariff", _edit("time_zone", to="Asia/Nowhere")),
+    "tariff: zone like a path": lambda: changed("tariff", _edit("time_zone", to="../../etc/passwd")),
+    "tariff: day starts": lambda: changed("tariff", _edit("service_day_starts", to="four")),
+    "links: no key": lambda: changed("links", _edit("link_keys", to=[])),
+    "links: short key": lambda: changed("links", _edit("link_keys", 0, "key", to="00")),
+    "links: key version": lambda: changed("links", _edit("link_keys", 0, "version", to=256)),
+    "links: key version twice": lambda: changed("links", lambda v: v | {"link_keys": v["link_keys"] * 2}),
+    "links: a circle": lambda: changed(
+        "links", _edit("aliases", to={ref("a").hex(): ref("b").hex(), ref("b").hex(): ref("a").hex()})
+    ),
+    "links: no ref": lambda: changed("links", _edit("links", to={"00": ref("b").hex()})),
+    "deny: no ref": lambda: changed("deny", _edit("blocks", to=[{"ref": "0", "scopes": []}])),
+    "deny: unknown scope": lambda: changed(
+        "deny", _edit("blocks", to=[{"ref": ref("a").hex(), "scopes": ["everything"]}])
+    ),
+    "status: bits": lambda: _status(3, BOMB),
+    "status: base64": lambda: _status(1, "?"),
+    "status: zlib": lambda: _status(1, "AAAA"),
+    "status: cut short": lambda: _status(1, BOMB[:40]),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_set_with_one_fault_is_refused_whole(what: str) -> None:
+    """Whatever is wrong names its part."""
+    with pytest.raises(ParametersError) as raised:
+        load(BAD[what]())
+    assert raised.value.part and raised.value.what
+
+
+def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file or a list that would not fit is not unpacked."""
+    monkeypatch.setattr(parameters_load, "LONGEST_STATUS_LIST", 1000)
+    with pytest.raises(ParametersError, match="inflates beyond"):
+        load(_status(1, BOMB))
+    monkeypatch.setattr(parameters_load, "LONGEST_FILE", 100)
+    with pytest.raises(ParametersError, match="larger than"):
+        load(office().files(NOW_MS))
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_raise_anything_else(noise: bytes) -> None:
+    """A damaged file is a ParametersError."""
+    for name in ("manifest.json", "tariff-1.json"):
+        with pytest.raises(ParametersError):
+            load(office().files(NOW_MS) | {name: noise})
+
+
+def test_the_office_writes_what_terminals_load(tmp_path: Path) -> None:
+    """Published sets grow in version, and a reader takes them from the directory."""
+    made = office()
+    made.directory = tmp_path
+    assert (made.publish(NOW_MS), made.publish(NOW_MS)) == (1, 2)
+    names = json.loads((tmp_path / "manifest.json").read_text())["files"].values()
+    raw = {"manifest.json": (tmp_path / "manifest.json").read_bytes()}
+    raw |= {row["file"]: (tmp_path / row["file"]).read_bytes() for row in names}
+    assert load(raw).version == 2
+    assert isinstance(made.ref("ssc", b"1"), bytes) and len(Ref(made.ref("ssc", b"1"))) == 17

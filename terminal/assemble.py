@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
 from terminal.runtime.uploader import Uploader, UploadRules
 from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
+
+FINISH_TAP_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -158,9 +161,19 @@ class Terminal:
             self.ready.set()
             log.info("ready", extra={"terminal": self.parts.terminal, "sm2": sm2.backend_name()})
             await stop.wait()
+            await self._finish_taps()
             for task in (*running, power):
                 task.cancel()
         return "power lost" if power.done() and not power.cancelled() and power.result() else "told to stop"
+
+    async def _finish_taps(self) -> None:
+        """Begin nothing new, and let what was begun reach its gate."""
+        assert self.site is not None
+        self.site.closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_TAP_S):
+                for lane in self.lanes:
+                    await lane.idle()
 
     async def _watch_power(self, stop: asyncio.Event) -> bool:
         """Whether the power went."""

@@ -100,13 +100,17 @@ def _certificate(settings: Settings) -> Line:
         return Line(what, str(error), "ask head office for this terminal's certificate")
     names = [str(part.value) for part in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if names != [settings.terminal.id]:
-        return Line(what, f"is for {', '.join(names)}, not {settings.terminal.id}", "the id and the certificate must agree")
+        return Line(
+            what, f"is for {', '.join(names)}, not {settings.terminal.id}", "the id and the certificate must agree"
+        )
     now = datetime.datetime.now(datetime.UTC)
     if not certificate.not_valid_before_utc <= now:
         return Line(what, "is not yet valid", "is this machine's clock right?")
     left = certificate.not_valid_after_utc - now
     if left < SOON:
-        return Line(what, f"ends in {left.days} days" if left.days >= 0 else "has ended", "ask head office for a new one")
+        return Line(
+            what, f"ends in {left.days} days" if left.days >= 0 else "has ended", "ask head office for a new one"
+        )
     return Line(what)
 
 
@@ -140,5 +144,7 @@ def _parameters(settings: Settings) -> Iterator[Line]:
 def _print(lines: list[Line]) -> None:
     table = Table("what", "", "what to try")
     for line in lines:
-        table.add_row(line.what, f"[red]{line.wrong}[/]" if line.wrong else "[green]ok[/]", line.hint if line.wrong else "")
+        table.add_row(
+            line.what, f"[red]{line.wrong}[/]" if line.wrong else "[green]ok[/]", line.hint if line.wrong else ""
+        )
     Console().print(table)

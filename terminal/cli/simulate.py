@@ -22,7 +22,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     things = parser.add_subparsers(dest="thing", required=True)
     code = things.add_parser("code", help="a ride code or a card token, good or wrong in a named way")
     code.add_argument("--format", choices=("ride_code", "card_token"), default="ride_code")
-    code.add_argument("--algorithm", choices=[one.value for one in TokenAlgorithm], default="ES256", help="of a card token")
+    code.add_argument(
+        "--algorithm", choices=[one.value for one in TokenAlgorithm], default="ES256", help="of a card token"
+    )
     code.add_argument("--holder", default="commuter", help="whose: any word")
     code.add_argument("--card-type", default="00", help="ride code field 8: 00 ordinary, 02 student, 03 senior")
     code.add_argument("--at", type=int, help="Unix seconds of its making (default: now)")

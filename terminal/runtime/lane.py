@@ -37,6 +37,7 @@ from terminal.core.phrases import display
 from terminal.core.services import SERVICES, Case, refuse
 from terminal.ports import CodeReader, DeviceError, Gate, Indicator, StoreFull
 from terminal.runtime.attention import Attention
+from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages
 from terminal.runtime.site import Site
 from terminal.runtime.supervisor import DeviceHealth, supervise
@@ -71,6 +72,9 @@ class Lane:
         self._passages = Passages(rules.name, self._write, site.now, self._annulled)
         self.health = [DeviceHealth(name) for name in (*self._readers, f"{rules.name}/gate")]
         self.decided = 0
+        self._denials = Denials(rules.name)
+        self._silent_told = 0
+        self._serving = 0
 
     # ----------------------------------------------------------------------- the plot
 
@@ -78,11 +82,14 @@ class Lane:
         """Decide one presentation, write it down, act. None: silence, or nothing is decided now."""
         site, parameters = self.site, self.site.parameters
         attention = self._attention[presentation.reader]
-        if site.emergency or attention.is_still_there(presentation, parameters.policies.silence_s):
+        if site.is_deaf or attention.is_still_there(presentation, parameters.policies.silence_s):
             return None
         at = site.instant(presentation.at)
         claim = tokens.verify(presentation.payload, parameters, at)
         outcome, fact, use = self._judge(claim, presentation, at)  # nothing awaits until it is reserved
+        if not outcome.decision.granted and await self._is_summed(outcome, at):
+            await self._show(outcome)
+            return outcome
         with site.reserved(use):
             try:
                 entry = await site.journal.append(fact, at, evidence=_evidence(claim, presentation))
@@ -92,11 +99,25 @@ class Lane:
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
-        try:
-            await self._act(outcome, entry.name, presentation)
-        finally:
-            _tell(outcome, entry.name, presentation, committed_s)
+        await self._act(outcome, entry.name, presentation)
+        _tell(outcome, entry.name, presentation, committed_s)
         return outcome
+
+    async def _is_summed(self, outcome: Outcome, at: Instant) -> bool:
+        """Whether this denial is one of a flood, and only counted."""
+        await self._write_sum(at)
+        return self._denials.is_summed(outcome.decision.reason, at.monotonic_ns)
+
+    async def _write_sum(self, at: Instant) -> None:
+        silent = sum(attention.silent for attention in self._attention.values())
+        summed = self._denials.due(at.monotonic_ns, silent - self._silent_told)
+        if summed is None:
+            return
+        self._silent_told = silent
+        try:
+            await self._write(summed, at)
+        except StoreFull:
+            self._denials.restore(summed)
 
     async def _act(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> None:
         """Perform what was written. What was not finished is forgotten: the same code is asked again at once."""
@@ -179,6 +200,7 @@ class Lane:
             self._passages.expect(grant, persons, self.site.parameters.policies.passage_s)
         answer = await self._order(persons, presentation.at)
         if answer is GateAnswer.OPENED:
+            self.health[-1].works()
             return True
         fact = GateUnanswered(lane=self.rules.name, of=grant, sent=answer is GateAnswer.UNKNOWN)
         await self._write(fact, self.site.now())
@@ -240,13 +262,28 @@ class Lane:
                 tasks.create_task(supervise(health, read, self.site.clock))
             tasks.create_task(supervise(self.health[-1], self._watch_gate, self.site.clock))
             tasks.create_task(self._fail_with_passages())
+            tasks.create_task(self._sum_denials())
+
+    async def idle(self) -> None:
+        """Return once no tap is under way: stopping finishes what was begun."""
+        while self._serving:
+            await asyncio.sleep(0.01)
+
+    async def _sum_denials(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            await self._write_sum(self.site.now())
 
     async def _read(self, health: DeviceHealth, name: str, reader: CodeReader) -> None:
         async for payload, at in reader.payloads():
             health.works()
-            await self.serve(
-                Presentation(lane=self.rules.name, reader=name, medium=reader.medium, payload=payload, at=at)
-            )
+            self._serving += 1
+            try:
+                await self.serve(
+                    Presentation(lane=self.rules.name, reader=name, medium=reader.medium, payload=payload, at=at)
+                )
+            finally:
+                self._serving -= 1
 
     async def _watch_gate(self) -> None:
         async for event in self._gate.events():

@@ -54,6 +54,8 @@ class Passages:
 
     def expect(self, name: EntryName, persons: int, within_s: float) -> None:
         """A grant was written: wait for `persons` to walk. A repeat of the open grant waits anew."""
+        if self._annulled is not None and self._annulled.name == name:
+            self._open, self._annulled = self._annulled, None  # shown again while its annul was being written
         if self._open is None or self._open.name != name:
             self._open = _Grant(name, persons)
         self._arm(within_s)

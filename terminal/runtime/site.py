@@ -24,7 +24,8 @@ class Site:
         self.journal = journal
         self.parameters = parameters  # swapped whole, by one assignment
         self.clock = clock
-        self.emergency = False
+        self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
+        self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self._pending: list[Use] = []
 
     def instant(self, reading: Reading) -> Instant:
@@ -56,6 +57,11 @@ class Site:
             yield
         finally:
             self._pending.remove(use)
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether nothing is decided now."""
+        return self.emergency or self.closing
 
     def note_emergency(self, signal: GateSignal) -> None:
         """Fire release: taps write nothing while it lasts, in every lane of the site."""

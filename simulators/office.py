@@ -217,8 +217,8 @@ class HeadOffice:
         """Counts, and per terminal how many records stand in whole chains."""
         terminals = {}
         for terminal, epochs, records, gaps in self.db.execute(
-            "SELECT terminal, count(DISTINCT epoch), count(*), (SELECT coalesce(sum(n), 0) FROM "
-            "(SELECT max(sequence) - count(*) AS n FROM records AS r WHERE r.terminal = records.terminal GROUP BY epoch)) FROM records GROUP BY terminal"
+            "SELECT terminal, count(*), sum(held), sum(gaps) FROM (SELECT terminal, count(*) AS held, "
+            "max(sequence) - count(*) AS gaps FROM records GROUP BY terminal, epoch) GROUP BY terminal"
         ):
             terminals[terminal] = {"epochs": epochs, "records": records, "missing": gaps}
         duplicates = self.db.execute(
@@ -229,7 +229,7 @@ class HeadOffice:
 
 
 def ride_code_holds(code: bytes) -> bool:
-    """Both signatures of a ride code under the default ID, by the independent SM2; the certificate is the root's affair."""
+    """Both signatures of a ride code under the default ID, by the independent SM2; the root's is not asked."""
     end = 198 + code[197]
     issued = issuer.verify(code[23:56], code[end + 1 : end + 65], code[3:end])
     return issued and issuer.verify(code[158:191], code[-64:], code[:-65])

@@ -7,6 +7,7 @@ Laws of this file:
 
 import argparse
 import datetime
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ def check(settings: Settings) -> Iterator[Line]:
     yield Line(f"SM2 by {sm2.backend_name()}", "" if "slow" not in sm2.backend_name() else "slow", "install libssl3")
     yield _state_dir(Path(settings.terminal.state_dir))
     for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
-        yield _asked(f"driver {device.driver}", lambda device=device: drivers.find(device.driver or ""))
+        yield _asked(f"driver {device.driver}", functools.partial(drivers.find, device.driver or ""))
     yield _certificate(settings)
     yield _asked("devices and wirings", lambda: build(settings))
     yield from _parameters(settings)

@@ -237,8 +237,8 @@ class Demo:
             for lane in settings["lanes"]:
                 self.state.lanes[lane] = LaneCount()
         async with asyncio.timeout(READY_S):
-            while not all(self._status(name).get("ready") for name in self.terminals):
-                await asyncio.sleep(0.02)  # another process's file: there is no event to wait for
+            while not all(self._status(name).get("ready") for name in self.terminals):  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.02)
         self.ready_ms = (time.monotonic() - began) * 1000
 
     def _status(self, name: str) -> dict[str, Any]:

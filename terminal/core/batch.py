@@ -83,32 +83,35 @@ def read_receipt(data: bytes, keys: OfficeKeys, batch: Batch) -> Receipt:
 
 def read_statement(data: bytes, keys: OfficeKeys, terminal: str) -> Statement:
     """Head office's signed word of what it holds last. Raises NotAReceipt."""
-    fields = _signed(data, keys)
-    try:
-        epoch, sequence, digest = fields[2], fields[3], fields[4]
-        name = EntryName(epoch=bytes(epoch), sequence=int(sequence)) if sequence else None
-        statement = Statement(terminal=fields[1], name=name, hash=bytes(digest))
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotAReceipt(f"not a statement: {error}") from error
-    if statement.terminal != terminal or fields.get(0) != "last":
-        raise NotAReceipt("a statement for something else")
-    return statement
+    match _signed(data, keys):
+        case {0: "last", 1: str(named), 2: bytes(epoch), 3: int(sequence), 4: bytes(digest)} if named == terminal:
+            name = EntryName(epoch=epoch, sequence=sequence) if sequence else None
+            return Statement(terminal=terminal, name=name, hash=digest)
+    raise NotAReceipt("not a statement about this terminal")
 
 
 def _receipt(fields: dict[Any, Any]) -> Receipt:
-    try:
-        if fields[0] != "receipt" or set(fields) != {0, 1, 2, 3, 4, 5, 6}:
-            raise NotAReceipt("not a receipt")
-        return Receipt(
-            terminal=fields[1],
-            epoch=bytes(fields[2]),
-            first=int(fields[3]),
-            last=int(fields[4]),
-            hash=bytes(fields[5]),
-            refused=tuple(Refused(sequence=int(number), reason=str(reason)[:64]) for number, reason in fields[6]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotAReceipt(f"not a receipt: {error}") from error
+    match fields:
+        case {
+            0: "receipt",
+            1: str(terminal),
+            2: bytes(epoch),
+            3: int(first),
+            4: int(last),
+            5: bytes(digest),
+            6: list(refused),
+            **more,
+        } if not more:
+            names = tuple(_refused(one) for one in refused)
+            return Receipt(terminal=terminal, epoch=epoch, first=first, last=last, hash=digest, refused=names)
+    raise NotAReceipt("not a receipt")
+
+
+def _refused(one: object) -> Refused:
+    match one:
+        case [int(sequence), str(reason)]:
+            return Refused(sequence=sequence, reason=reason[:64])
+    raise NotAReceipt("it refuses in a way not understood")
 
 
 def _signed(data: bytes, keys: OfficeKeys) -> dict[Any, Any]:

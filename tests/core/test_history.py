@@ -1,5 +1,7 @@
 """What past entries say: tables of cases, each row a sentence."""
 
+from typing import Any
+
 import pytest
 
 from terminal.core import history
@@ -70,7 +72,7 @@ def test_a_resigned_second_is_the_same_use() -> None:
         ("an unknown passage is a refusal", {"passage": SENSOR, "state": UseState.UNKNOWN}, "front", False),
     ],
 )
-def test_repeat_is_question(sentence: str, earlier: dict[str, object], lane: str, expected: bool) -> None:
+def test_repeat_is_question(sentence: str, earlier: dict[str, Any], lane: str, expected: bool) -> None:
     """Showing a used code again asks "did it work?" only where nobody else could use it."""
     assert history.repeat_is_question(use(**earlier), lane) is expected, sentence
 
@@ -78,7 +80,7 @@ def test_repeat_is_question(sentence: str, earlier: dict[str, object], lane: str
 OWN = PassBack(window_s=600)
 THREE = PassBack(window_s=600, companions=2)
 BY_MEDIUM = PassBack(window_s=600, companions=0, scope=PassBackScope.MEDIUM)
-PHONE = {"name": None, "medium": ref("phone"), "account": ref("account")}
+PHONE: dict[str, Any] = {"name": None, "medium": ref("phone"), "account": ref("account")}
 
 
 @pytest.mark.parametrize(

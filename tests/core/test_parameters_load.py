@@ -96,7 +96,7 @@ def _edit(*path: Any, to: Any) -> Callable[[Any], None]:
 
 BOMB = base64.urlsafe_b64encode(zlib.compress(bytes(1 << 20))).decode()
 BAD: dict[str, Callable[[], dict[str, bytes]]] = {
-    "no manifest": lambda: {},
+    "no manifest": dict,
     "manifest: schema": lambda: {"manifest.json": b"[]"},
     "manifest: nested beyond reason": lambda: {"manifest.json": b"[" * 100_000},
     "manifest: a part not named": lambda: _manifest(files={}),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -248,7 +249,7 @@ def test_the_table_has_eighteen_rows_with_reasons_of_their_own() -> None:
     assert all(check.judged_by for check in ride_code_checks.CHECKS)
 
 
-def results(code: bytes, state: State | None = None, **changes: object) -> dict[int, Result]:
+def results(code: bytes, state: State | None = None, **changes: Any) -> dict[int, Result]:
     """How each check went."""
     found = ride_code_checks.explain(code, with_issuer(**changes), instant(), state)
     return {check.number: check.result for check in found.checks}

@@ -39,7 +39,8 @@ KEYS = OfficeKeys(
     )
 )
 RUN = [
-    StoredEntry(row=n, name=EntryName(epoch=EPOCH, sequence=n), data=b"entry %d" % n, hash=b"%032d" % n) for n in (7, 8, 9)
+    StoredEntry(row=n, name=EntryName(epoch=EPOCH, sequence=n), data=b"entry %d" % n, hash=b"%032d" % n)
+    for n in (7, 8, 9)
 ]
 BATCH = batches.cut("bus-1", RUN)
 RECEIPT: dict[int, Any] = {0: "receipt", 1: "bus-1", 2: EPOCH, 3: 7, 4: 9, 5: RUN[-1].hash, 6: []}

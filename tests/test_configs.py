@@ -1,0 +1,92 @@
+"""The configurations an installer starts from: whole, true to the drivers, and never silent about a key."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import drivers
+from drivers.clock import SystemClock
+from terminal.cli import exit_codes
+from terminal.core.model import Value
+from terminal.settings import Device, Settings, driver_settings, load
+
+CONFIG = Path(__file__).parent.parent / "config"
+SITES = ("bus-gate.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
+COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
+NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)
+
+
+def understood(settings: Settings) -> set[type[Value]]:
+    """Hand every table to the driver or board it names; returns the kinds of settings met."""
+    clock = SystemClock()
+    boards = {
+        name: drivers.find(device.driver or "").open(
+            driver_settings(settings, device, drivers.find(device.driver or "").settings), clock
+        )
+        for name, device in settings.boards.items()
+    }
+    met: set[type[Value]] = set()
+
+    def ask(device: Device | None, what: str) -> None:
+        if device is None:
+            return
+        kind = boards[device.board].WIRINGS[what] if device.board else drivers.find(device.driver or "").settings
+        driver_settings(settings, device, kind)
+        met.add(kind)
+
+    for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
+        ask(device, "")
+    ask(settings.power, "power")
+    for lane in settings.lanes:
+        ask(lane.gate, "gate")
+        for reader in lane.readers:
+            ask(reader, "")
+        for indicator in lane.indicators:
+            ask(indicator, "lamp")
+    return met
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_every_configuration_is_understood(name: str) -> None:
+    """Each table fits the driver it names."""
+    assert understood(load(CONFIG / name))
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_every_commented_key_is_a_key(name: str, tmp_path: Path) -> None:
+    """Taking the "#" away leaves a configuration that is understood."""
+    file = tmp_path / "site.toml"
+    file.write_text(COMMENTED.sub("", (CONFIG / name).read_text(encoding="utf-8")), encoding="utf-8")
+    assert understood(load(file))
+
+
+def test_every_key_of_every_driver_is_shown_to_installers() -> None:
+    """Whatever a driver can be told stands in one of the two site files."""
+    texts = [(CONFIG / name).read_text(encoding="utf-8") for name in SITES[:2]]
+    shown = {key for text in texts for key in NAMED.findall(text)}
+    met = {kind for name in SITES[:2] for kind in understood(load(CONFIG / name))}
+    assert met >= {drivers.find(name).settings for name in drivers.REGISTRY}
+    known = {key for kind in met for key in kind.__struct_fields__}
+    assert known - shown == set()
+
+
+@pytest.mark.parametrize("name", SITES[:2])
+def test_check_names_what_this_machine_lacks(name: str, tmp_path: Path) -> None:
+    """No certificate, no parameters: both are told, with the documented exit code and no traceback."""
+    text = (CONFIG / name).read_text(encoding="utf-8")
+    for place in ("/var/lib", "/etc"):
+        text = text.replace(place, str(tmp_path))
+    file = tmp_path / "site.toml"
+    file.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "terminal", "check", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"COLUMNS": "400"})
+    assert done.returncode == exit_codes.NO
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:3]] for line in done.stdout.splitlines() if line.startswith("│")
+    ]
+    wrong = [what.split()[0] for what, answer in rows if what and answer != "ok"]  # a long row goes on without a `what`
+    assert wrong == ["certificate", "devices", "parameters"]
+    assert "Traceback" not in done.stdout + done.stderr

@@ -27,9 +27,7 @@ from simulators import pki
 from simulators.parameters import ParameterOffice
 from terminal.cli import demo_summary, exit_codes
 from terminal.cli.demo_view import DemoState, LaneCount, TapLine, render
-from terminal.core.model import Reason
 from terminal.core.parameters import Policies
-from terminal.core.phrases import display
 
 DEMO = Path(__file__).parent.parent.parent / "config" / "demo.toml"
 READY_S = 20.0
@@ -162,7 +160,7 @@ class Demo:
         self.terminals: dict[str, Child] = {}
         self.ready_ms = 0.0
         self.rss_mib = 0.0
-        self._who: dict[str, str] = {}
+        self._who: dict[str, list[tuple[int, str]]] = {}  # lane → (last byte, who), in order
         self._began = time.monotonic()
 
     async def run(self) -> int:
@@ -301,7 +299,7 @@ class Demo:
         match event["kind"]:
             case "presented":
                 lane.presented += 1
-                self._who[event["lane"]] = event["who"]
+                self._who.setdefault(event["lane"], []).append((event["last_byte_ns"], event["who"]))
             case "opened":
                 lane.openings += 1
             case "walked":
@@ -325,13 +323,17 @@ class Demo:
             TapLine(
                 at=time.strftime("%H:%M:%S", time.localtime(line["t"])),
                 lane=line["lane"],
-                who=self._who.get(line["lane"], ""),
+                who=self._who_stood(line["lane"], line["at_ns"]),
                 verdict=line["verdict"],
                 reason=line["reason"],
-                words=display(Reason(line["reason"]), {}).zh,
+                words=" · ".join(line["says"]),
                 took_ms=(line["committed_ns"] - line["at_ns"]) / 1e6,
             )
         )
+
+    def _who_stood(self, lane: str, at_ns: int) -> str:
+        """Who had shown something last when the reader read."""
+        return next((who for shown_ns, who in reversed(self._who.get(lane, [])) if shown_ns <= at_ns), "")
 
     # ----------------------------------------------------------------------- ending
 

@@ -332,6 +332,7 @@ def _tell(outcome: Outcome, entry: EntryName, presentation: Presentation, commit
             "lane": presentation.lane,
             "verdict": outcome.decision.verdict.value,
             "reason": outcome.decision.reason.value,
+            "says": [display(act.reason, act.values).zh for act in outcome.acts if isinstance(act, Show)],
             "epoch": entry.epoch.hex(),
             "sequence": entry.sequence,
             "at_ns": presentation.at.monotonic_ns,

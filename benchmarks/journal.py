@@ -28,27 +28,28 @@ from terminal.core.model import (
     Verdict,
 )
 
+LIMITS = {"single_ratio": 1.3, "group_ratio": 4.0, "group_flushes": 2.0}
 ROUNDS = 60
 TEN = 10
 GROUP = 32
 GROUPS = 100
 
 
-def run() -> dict[str, float]:
+def run(*, quick: bool = False) -> dict[str, float]:
     """Measure on the disk the working directory stands on."""
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
-        return asyncio.run(_measure(Path(place)))
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as place:
+        return asyncio.run(_measure(Path(place), *((2, 2) if quick else (ROUNDS, GROUPS))))
 
 
-async def _measure(place: Path) -> dict[str, float]:
+async def _measure(place: Path, rounds: int, groups: int) -> dict[str, float]:
     store = SqliteStore(place / "journal", SystemClock())
     store.open("T1", _at())
     raw = os.open(place / "raw", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     try:
-        await _singles(store, raw, ROUNDS * 2)
+        await _singles(store, raw, rounds * 2)
         await asyncio.sleep(0.5)  # a quiet moment: checkpointed, so that the log is written over and not grown
-        ours, limit = await _singles(store, raw, ROUNDS)
-        group, group_limit, commits = await _groups(store, raw)
+        ours, limit = await _singles(store, raw, rounds)
+        group, group_limit, commits = await _groups(store, raw, groups)
     finally:
         os.close(raw)
         await store.close()
@@ -76,16 +77,16 @@ async def _singles(store: SqliteStore, raw: int, rounds: int) -> tuple[float, fl
     return statistics.median(ours) / 1000, statistics.median(limit) / 1000
 
 
-async def _groups(store: SqliteStore, raw: int) -> tuple[float, float, float]:
+async def _groups(store: SqliteStore, raw: int, groups: int) -> tuple[float, float, float]:
     ours, limit = [], []
     before = store.commits
-    for _ in range(GROUPS):
+    for _ in range(groups):
         drafts = [_draft() for _ in range(GROUP)]
         began = time.perf_counter_ns()
         entries = await asyncio.gather(*(store.append(draft) for draft in drafts))
         ours.append(time.perf_counter_ns() - began)
         limit.append(_write(raw, b"".join(encode(entry) for entry in entries)))
-    commits = (store.commits - before) / GROUPS
+    commits = (store.commits - before) / groups
     return statistics.median(ours) / 1000, statistics.median(limit) / 1000, commits
 
 

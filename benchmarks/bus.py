@@ -1,0 +1,105 @@
+"""A running bus terminal to measure: one process of its own, its far ends here.
+
+Laws of this file:
+- The terminal is `terminal run` on the demo's bus configuration; head office is a process of its own as well.
+- The scan module and the board are at the far ends of paced ptys, in this process; what is clocked is what crosses
+  the wire: the last byte of a code going in, the first byte of the coil's request coming out.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from simulators import pki
+from simulators.gate import Board
+from simulators.parameters import ParameterOffice
+from simulators.scan_module import ScanModule
+from terminal.core.parameters import Policies
+
+CONFIG = Path(__file__).parent.parent / "config" / "demo" / "bus.toml"
+WRITE_COIL, OPEN_COIL, ON = 5, 0, 0xFF
+READY_S, ANSWER_S = 20.0, 5.0
+
+
+class Bus:
+    """One bus, as its passengers meet it."""
+
+    def __init__(self, scan: ScanModule, board: Board, process: asyncio.subprocess.Process) -> None:
+        self.pid = process.pid
+        self._scan = scan
+        self._opened: asyncio.Future[int] | None = None
+        wire, to_board = board._outer, board._inner
+        assert wire is not None and to_board is not None
+
+        def pass_on(data: bytes) -> None:
+            self._look(data, time.monotonic_ns())
+            to_board.send_now(data)
+
+        wire.on_bytes(pass_on)
+
+    async def tap(self, code: bytes) -> int:
+        """Show a code; nanoseconds from its last byte to the order for the gate's coil. Raises TimeoutError."""
+        self._opened = asyncio.get_running_loop().create_future()
+        last_byte_ns = await self._scan.show(code)
+        async with asyncio.timeout(ANSWER_S):
+            return await self._opened - last_byte_ns
+
+    def _look(self, data: bytes, at_ns: int) -> None:
+        """RTU: unit, function, address (2), value (2), CRC (2); one request a write on a pty."""
+        order = data[1:2] == bytes((WRITE_COIL,)) and data[2:4] == bytes((0, OPEN_COIL)) and data[4] == ON
+        if order and self._opened is not None and not self._opened.done():
+            self._opened.set_result(at_ns)
+
+
+@asynccontextmanager
+async def bus(place: Path) -> AsyncIterator[Bus]:
+    """Start everything under `place`, and end it."""
+    authority = pki.Authority(place / "pki")
+    authority.issue("office", server=True)
+    authority.issue("bus-0017")
+    office_keys = pki.write_office_keys(place / "office-keys")
+    ParameterOffice(place / "parameters", office_keys, policies=Policies(passage_s=6)).publish(time.time_ns() // 10**6)
+    office = await _start(place, "simulators.office_server", "--dir", str(place))
+    assert office.stdout is not None
+    port = json.loads(await office.stdout.readline())["port"]
+    board, scan = Board(), ScanModule(place / "wires/bus/front/scan")
+    await board.serve_serial(_folder(place / "wires/bus/front") / "board")
+    scan.wire.plug()
+    config = place / "bus.toml"
+    config.write_text(CONFIG.read_text(encoding="utf-8").replace("18443", str(port)), encoding="utf-8")
+    terminal = await _start(place, "terminal", "run", str(config))
+    try:
+        await _ready(place / "bus" / "status.json")
+        yield Bus(scan, board, terminal)
+    finally:
+        for process in (terminal, office):
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await process.wait()
+        scan.wire.unplug()
+        await board.close()
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+async def _start(place: Path, *module: str) -> asyncio.subprocess.Process:
+    with (place / f"{module[0]}.log").open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module, stdout=asyncio.subprocess.PIPE, stderr=log, env=dict(os.environ)
+        )
+
+
+async def _ready(status: Path) -> None:
+    async with asyncio.timeout(READY_S):
+        while not (status.exists() and json.loads(status.read_bytes())["ready"]):  # another process
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)  # the board has answered its first polls

@@ -5,11 +5,14 @@ Laws of this file:
 - One record a (terminal, epoch, sequence), ever. The same again is absorbed; the same name with other content is a
   conflict, kept aside and never overwriting.
 - The chain is joined as gaps fill; a record that does not fit its neighbours is refused with a reason and kept aside.
+  What was kept aside still joins: its successor is not refused for it, and it is not missing.
 - Stored before it is acknowledged.
 """
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +31,27 @@ from simulators.token_issuer import dumps
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, kind TEXT, data BLOB,
-    audited INTEGER DEFAULT 0, PRIMARY KEY (terminal, epoch, sequence));
-CREATE TABLE IF NOT EXISTS conflicts (terminal TEXT, epoch BLOB, sequence INTEGER, reason TEXT, data BLOB);
+    follows BLOB, key INTEGER, audited INTEGER DEFAULT 0);
+CREATE INDEX IF NOT EXISTS record_name ON records (terminal, epoch, sequence);
+CREATE TABLE IF NOT EXISTS aside (
+    terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, reason TEXT, data BLOB);
+CREATE INDEX IF NOT EXISTS aside_name ON aside (terminal, epoch, sequence);
 CREATE TABLE IF NOT EXISTS content_keys (terminal TEXT, epoch BLOB, number INTEGER, key BLOB,
     PRIMARY KEY (terminal, epoch, number));
 """
 HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+PROTOCOL = 1
+# An epoch nothing we hold follows; of several, the one we heard of last.
+NEWEST_EPOCH = """
+SELECT epoch FROM records WHERE terminal = :terminal
+    AND epoch NOT IN (SELECT follows FROM records WHERE terminal = :terminal AND follows IS NOT NULL)
+    GROUP BY epoch ORDER BY min(rowid) DESC LIMIT 1
+"""
+
+
+# Evidence may come before its content key: fresh records go first.
+KEY_HELD = """EXISTS (SELECT 1 FROM content_keys AS k
+    WHERE k.terminal = r.terminal AND k.epoch = r.epoch AND k.number = r.key)"""
 
 
 class Rejected(Exception):
@@ -50,8 +68,8 @@ class Counts:
 
     received: int = 0
     absorbed: int = 0  # repeats of what it held already
-    conflicts: int = 0
-    refused: int = 0
+    conflicts: int = 0  # the same name with other content
+    refused: int = 0  # kept aside, conflicts included
     evidence_verified: int = 0
     evidence_bad: int = 0
 
@@ -74,22 +92,15 @@ class HeadOffice:
 
     def receive(self, terminal: str, body: bytes) -> bytes:
         """Store a batch, durably, then sign its receipt. Raises Rejected."""
-        try:
-            fields = cbor2.loads(body)
-            named, epoch, first, entries = fields[2], fields[3], fields[4], fields[5]
-        except (cbor2.CBORError, KeyError, TypeError, ValueError) as error:
-            raise Rejected(400, f"not a batch: {error}") from error
+        named, epoch, first, entries = _batch(body)
         if named != terminal:
             raise Rejected(403, "the certificate and the batch name different terminals")
-        if not entries:
-            raise Rejected(400, "an empty batch")
         refused: list[list[Any]] = []
-        self.db.execute("BEGIN IMMEDIATE")
-        for sequence, data in enumerate(entries, first):
-            reason = self._store(terminal, epoch, sequence, data)
-            if reason is not None:
-                refused.append([sequence, reason])
-        self.db.execute("COMMIT")
+        with self._transaction():
+            for sequence, data in enumerate(entries, first):
+                reason = self._store(terminal, epoch, sequence, data)
+                if reason is not None:
+                    refused.append([sequence, reason])
         last = hashlib.sha256(entries[-1]).digest()
         return self.sign(
             {0: "receipt", 1: terminal, 2: epoch, 3: first, 4: first + len(entries) - 1, 5: last, 6: refused}
@@ -98,9 +109,9 @@ class HeadOffice:
     def last_held(self, terminal: str) -> bytes:
         """The signed statement of the newest entry of the newest epoch."""
         row = self.db.execute(
-            "SELECT epoch, sequence, hash FROM records WHERE terminal = ? AND epoch = "
-            "(SELECT epoch FROM records WHERE terminal = ? ORDER BY rowid DESC LIMIT 1) ORDER BY sequence DESC LIMIT 1",
-            (terminal, terminal),
+            f"SELECT epoch, sequence, hash FROM records WHERE terminal = :terminal AND epoch = ({NEWEST_EPOCH}) "
+            "ORDER BY sequence DESC LIMIT 1",
+            {"terminal": terminal},
         ).fetchone()
         epoch, sequence, digest = row or (b"", 0, b"")
         return self.sign({0: "last", 1: terminal, 2: epoch, 3: sequence, 4: digest})
@@ -114,65 +125,86 @@ class HeadOffice:
 
     # ----------------------------------------------------------------------- one record
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
     def _store(self, terminal: str, epoch: bytes, sequence: int, data: bytes) -> str | None:
         """Store one record; a reason when it is refused."""
         self.counts.received += 1
-        digest = hashlib.sha256(data).digest()
-        held = self.db.execute(
-            "SELECT hash FROM records WHERE terminal = ? AND epoch = ? AND sequence = ?", (terminal, epoch, sequence)
-        ).fetchone()
-        if held is not None and self.deduplicates:
-            if held[0] == digest:
-                self.counts.absorbed += 1
-                return None
-            return self._aside(terminal, epoch, sequence, data, "conflict")
-        try:
-            entry = cbor2.loads(data)
-            named = (entry["terminal"], entry["name"]["epoch"], entry["name"]["sequence"])
-            previous, kind = entry["previous"], entry["fact"]["type"]
-        except (cbor2.CBORError, KeyError, TypeError, ValueError):
-            return self._aside(terminal, epoch, sequence, data, "unreadable")
-        if named != (terminal, epoch, sequence):
-            return self._aside(terminal, epoch, sequence, data, "wrong_name")
-        if not self._joins(terminal, epoch, sequence, previous, digest):
-            return self._aside(terminal, epoch, sequence, data, "chain_broken")
-        verb = "INSERT" if self.deduplicates else "INSERT OR REPLACE"
+        name, digest = (terminal, epoch, sequence), hashlib.sha256(data).digest()
+        held = self._held("records", name)
+        if self.deduplicates and any(digest == own for own, _ in held):
+            self.counts.absorbed += 1
+            return None
+        entry = _entry(data)
+        reason = None
+        if entry is None:
+            reason = "unreadable"
+        elif (entry["terminal"], entry["name"]["epoch"], entry["name"]["sequence"]) != name:
+            reason = "wrong_name"
+        elif held and self.deduplicates:
+            reason = "conflict"
+        elif not self._joins(name, entry["previous"], digest):
+            reason = "chain_broken"
+        if reason is not None or entry is None:
+            return self._aside(name, digest, entry, data, reason or "unreadable")
+        fact = entry["fact"]
         self.db.execute(
-            f"{verb} INTO records (terminal, epoch, sequence, hash, previous, kind, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (terminal, epoch, sequence, digest, previous, kind, data),
+            "INSERT INTO records (terminal, epoch, sequence, hash, previous, kind, data, follows, key) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, digest, entry["previous"], fact["type"], data, _follows(fact), _key_of(entry)),
         )
-        if kind == "content_key":
-            self._keep_content_key(terminal, epoch, entry["fact"])
+        if fact["type"] == "content_key":
+            self._keep_content_key(terminal, epoch, fact)
         return None
 
-    def _aside(self, terminal: str, epoch: bytes, sequence: int, data: bytes, reason: str) -> str:
-        if reason == "conflict":
-            self.counts.conflicts += 1
+    def _aside(
+        self, name: tuple[str, bytes, int], digest: bytes, entry: dict[str, Any] | None, data: bytes, reason: str
+    ) -> str:
+        """Refuse, and keep what was refused, once."""
+        if any(digest == own for own, _ in self._held("aside", name)):
+            self.counts.absorbed += 1
+            return reason
+        self.counts.conflicts += reason == "conflict"
         self.counts.refused += 1
-        self.db.execute("INSERT INTO conflicts VALUES (?, ?, ?, ?, ?)", (terminal, epoch, sequence, reason, data))
+        previous = None if entry is None else entry["previous"]
+        self.db.execute("INSERT INTO aside VALUES (?, ?, ?, ?, ?, ?, ?)", (*name, digest, previous, reason, data))
         return reason
 
-    def _joins(self, terminal: str, epoch: bytes, sequence: int, previous: bytes, digest: bytes) -> bool:
-        """Whether a record fits the neighbours we hold."""
-        neighbours = {
-            number: (own, before)
-            for number, own, before in self.db.execute(
-                "SELECT sequence, hash, previous FROM records WHERE terminal = ? AND epoch = ? AND sequence IN (?, ?)",
-                (terminal, epoch, sequence - 1, sequence + 1),
-            )
-        }
-        if sequence == 1 and previous != bytes(32):
-            return False
-        before, after = neighbours.get(sequence - 1), neighbours.get(sequence + 1)
-        return (before is None or before[0] == previous) and (after is None or after[1] == digest)
+    def _held(self, table: str, name: tuple[str, bytes, int]) -> list[tuple[bytes, bytes | None]]:
+        """(hash, previous hash) of everything under a name."""
+        return self.db.execute(
+            f"SELECT hash, previous FROM {table} WHERE terminal = ? AND epoch = ? AND sequence = ?", name
+        ).fetchall()
+
+    def _joins(self, name: tuple[str, bytes, int], previous: bytes, digest: bytes) -> bool:
+        """Whether a record fits the neighbours we hold, or kept aside."""
+        terminal, epoch, sequence = name
+        if sequence == 1:
+            before_fits = previous == bytes(32)
+        else:
+            before = self._neighbours((terminal, epoch, sequence - 1))
+            before_fits = not before or any(own == previous for own, _ in before)
+        after = [link for _, link in self._neighbours((terminal, epoch, sequence + 1)) if link is not None]
+        return before_fits and (not after or digest in after)
+
+    def _neighbours(self, name: tuple[str, bytes, int]) -> list[tuple[bytes, bytes | None]]:
+        return self._held("records", name) + self._held("aside", name)
 
     # ----------------------------------------------------------------------- evidence
 
     def _keep_content_key(self, terminal: str, epoch: bytes, fact: dict[str, Any]) -> None:
-        info = terminal.encode() + b"\x00" + epoch + fact["number"].to_bytes(8)
         try:
+            info = terminal.encode() + b"\x00" + epoch + fact["number"].to_bytes(8)
             key = HPKE.decrypt(fact["sealed_key"], self.sealing_key, info=info)
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             self.counts.evidence_bad += 1
             return
         self.db.execute(
@@ -182,13 +214,14 @@ class HeadOffice:
     def audit(self, limit: int = 20) -> int:
         """Open the evidence of some records and verify the codes' signatures again. Returns how many were looked at."""
         rows = self.db.execute(
-            "SELECT terminal, epoch, sequence, data FROM records WHERE audited = 0 AND kind = 'decision' LIMIT ?",
+            f"SELECT terminal, epoch, sequence, data FROM records AS r WHERE audited = 0 AND kind = 'decision' "
+            f"AND (key IS NULL OR {KEY_HELD}) LIMIT ?",
             (limit,),
         ).fetchall()
         for terminal, epoch, sequence, data in rows:
             entry = cbor2.loads(data)
-            granted, sealed = entry["fact"]["verdict"] == "grant", entry.get("sealed")
-            if granted and sealed is not None and entry["fact"]["format"] == "ride_code":
+            fact, sealed = entry["fact"], entry.get("sealed")
+            if fact.get("verdict") == "grant" and fact.get("format") == "ride_code" and sealed is not None:
                 code = self._open(terminal, epoch, sealed)
                 good = code is not None and ride_code_holds(code)
                 self.counts.evidence_verified += good
@@ -200,6 +233,8 @@ class HeadOffice:
         return len(rows)
 
     def _open(self, terminal: str, epoch: bytes, sealed: dict[str, Any]) -> bytes | None:
+        if _key_of({"sealed": sealed}) is None:
+            return None
         row = self.db.execute(
             "SELECT key FROM content_keys WHERE terminal = ? AND epoch = ? AND number = ?",
             (terminal, epoch, sealed["key"]),
@@ -208,7 +243,7 @@ class HeadOffice:
             return None
         try:
             return AESGCM(row[0]).decrypt(sealed["nonce"].to_bytes(12), sealed["data"], None)
-        except InvalidTag:
+        except (InvalidTag, ValueError, OverflowError):
             return None
 
     # ----------------------------------------------------------------------- what it says of itself
@@ -217,19 +252,82 @@ class HeadOffice:
         """Counts, and per terminal how many records stand in whole chains."""
         terminals = {}
         for terminal, epochs, records, gaps in self.db.execute(
-            "SELECT terminal, count(*), sum(held), sum(gaps) FROM (SELECT terminal, count(*) AS held, "
-            "max(sequence) - count(*) AS gaps FROM records GROUP BY terminal, epoch) GROUP BY terminal"
+            "SELECT terminal, count(*), sum(held), sum(gaps) FROM (SELECT terminal, sum(held) AS held, "
+            "max(sequence) - count(DISTINCT sequence) AS gaps FROM ("
+            "SELECT terminal, epoch, sequence, 1 AS held FROM records UNION ALL "
+            "SELECT terminal, epoch, sequence, 0 FROM aside) GROUP BY terminal, epoch) GROUP BY terminal"
         ):
             terminals[terminal] = {"epochs": epochs, "records": records, "missing": gaps}
-        duplicates = self.db.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM records GROUP BY terminal, epoch, sequence HAVING count(*) > 1)"
-        ).fetchone()[0]
-        records = sum(one["records"] for one in terminals.values())
-        return {"records": records, "duplicates": duplicates, **vars(self.counts), "terminals": terminals}
+        return {
+            "records": sum(one["records"] for one in terminals.values()),
+            "duplicates": self._count("(SELECT terminal, epoch, sequence FROM records)")
+            - self._count("(SELECT DISTINCT terminal, epoch, sequence FROM records)"),
+            "aside": self._count("aside"),
+            "evidence_waiting": self._count(f"records AS r WHERE key IS NOT NULL AND NOT {KEY_HELD}"),
+            **vars(self.counts),
+            "terminals": terminals,
+        }
+
+    def _count(self, of: str) -> int:
+        return int(self.db.execute(f"SELECT count(*) FROM {of}").fetchone()[0])
+
+
+def terminal_of(body: bytes) -> str:
+    """The terminal a batch names; good only where no certificate says it, as in an export file. Raises Rejected."""
+    return _batch(body)[0]
+
+
+def _batch(body: bytes) -> tuple[str, bytes, int, list[bytes]]:
+    """(terminal, epoch, first, entries) of a batch. Raises Rejected."""
+    try:
+        fields = cbor2.loads(body)
+    except (cbor2.CBORError, ValueError, RecursionError) as error:
+        raise Rejected(400, f"not a batch: {error}") from error
+    match fields:
+        case {1: int(protocol), 2: str(terminal), 3: bytes(epoch), 4: int(first), 5: list(entries)}:
+            whole = protocol == PROTOCOL and len(epoch) == 8 and 1 <= first < 1 << 62 and len(fields) == 5
+            if whole and entries and all(isinstance(one, bytes) for one in entries):
+                return terminal, epoch, first, entries
+    raise Rejected(400, "not a batch: fields not understood")
+
+
+def _entry(data: bytes) -> dict[str, Any] | None:
+    """An entry's fields, if it has what every entry has."""
+    try:
+        entry = cbor2.loads(data)
+    except (cbor2.CBORError, ValueError, RecursionError):
+        return None
+    match entry:
+        case {
+            "terminal": str(),
+            "name": {"epoch": bytes(), "sequence": int()},
+            "previous": bytes(),
+            "fact": {"type": str()},
+        }:
+            return dict(entry)
+    return None
+
+
+def _key_of(entry: dict[str, Any]) -> int | None:
+    """The number of the content key its evidence is sealed under."""
+    match entry.get("sealed"):
+        case {"key": int(number), "nonce": int(), "data": bytes()} if 0 <= number < 1 << 62:
+            return number
+    return None
+
+
+def _follows(fact: dict[str, Any]) -> bytes | None:
+    """The epoch before, where the fact begins one."""
+    match fact:
+        case {"type": "epoch", "previous": {"epoch": bytes(epoch)}}:
+            return epoch
+    return None
 
 
 def ride_code_holds(code: bytes) -> bool:
     """Both signatures of a ride code under the default ID, by the independent SM2; the root's is not asked."""
+    if len(code) < 198:
+        return False
     end = 198 + code[197]
     issued = issuer.verify(code[23:56], code[end + 1 : end + 65], code[3:end])
     return issued and issuer.verify(code[158:191], code[-64:], code[:-65])

@@ -14,20 +14,21 @@ import asyncio
 import json
 import signal
 import ssl
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 
-import cbor2
 import zstandard
 from aiohttp import web
 
-from simulators.office import HeadOffice, Rejected
+from simulators.office import HeadOffice, Rejected, terminal_of
 from simulators.pki import load_office_keys
 from terminal.core.batch import iter_export
 
 LONGEST_BATCH = 4 << 20
+CBOR, COSE = "application/cbor", "application/cose"
 TROUBLES = (
     "drop before storing", "drop after storing", "too large", "busy", "busy, odd wait", "redirect", "portal",
     "no content", "truncated receipt", "receipt of another", "bad signature", "slow",
@@ -44,6 +45,7 @@ class OfficeServer:
         self.trouble = trouble
         self.troubles: Counter[str] = Counter()
         self.next_trouble: str | None = None  # for tests: what the next request meets
+        self.meets: Callable[[], str | None] = self._meets  # what a batch meets
         self._random = random or Random(0)
         self._zstd = zstd
         self._runner: web.AppRunner | None = None
@@ -59,6 +61,9 @@ class OfficeServer:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(pki / f"{certificate}.pem", pki / f"{certificate}.key")
         context.load_verify_locations(pki / "ca.pem")
+        if (pki / "ca.crl").exists():
+            context.load_verify_locations(pki / "ca.crl")
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         context.verify_mode = ssl.CERT_REQUIRED
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
         await site.start()
@@ -78,7 +83,9 @@ class OfficeServer:
 
     async def _batches(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        trouble = self._meets()
+        trouble = self.meets()
+        if trouble is not None:
+            self.troubles[trouble] += 1
         early = _BEFORE.get(trouble or "")
         if early is not None:
             return await early(request)
@@ -90,24 +97,33 @@ class OfficeServer:
         return await late(request, receipt) if late is not None else self._reply(receipt)
 
     def _decoded(self, request: web.Request, body: bytes) -> bytes:
-        if request.headers.get("Content-Encoding") != "zstd":
-            return body
-        if not self._zstd:
-            raise Rejected(415, "zstd is not understood here")
-        return zstandard.ZstdDecompressor().decompress(body, max_output_size=LONGEST_BATCH)
+        coding = request.headers.get("Content-Encoding", "identity")
+        if request.content_type != CBOR or coding not in ("identity", "zstd" if self._zstd else "identity"):
+            raise Rejected(415, f"{request.content_type} in {coding} is not understood here")
+        return body if coding == "identity" else _unpacked(body)
 
     def _reply(self, body: bytes) -> web.Response:
         headers = {"Accept-Encoding": "zstd"} if self._zstd else {}
-        return web.Response(body=body, content_type="application/cose", headers=headers)
+        return web.Response(body=body, content_type=COSE, headers=headers)
 
     def _meets(self) -> str | None:
         trouble = self.next_trouble
         self.next_trouble = None
         if trouble is None and self._random.randrange(100) < self.trouble:
             trouble = self._random.choice(TROUBLES)
-        if trouble is not None:
-            self.troubles[trouble] += 1
         return trouble
+
+
+def _unpacked(body: bytes) -> bytes:
+    """What a zstd body holds, never more than LONGEST_BATCH in memory, whatever its header claims."""
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=LONGEST_BATCH * 2).stream_reader(body) as reader:
+            data = reader.read(LONGEST_BATCH + 1)
+    except zstandard.ZstdError as error:
+        raise Rejected(400, f"not zstd: {error}") from error
+    if len(data) > LONGEST_BATCH:
+        raise Rejected(413, "the batch is too large")
+    return data
 
 
 def _terminal(request: web.Request) -> str:
@@ -126,6 +142,8 @@ def _status(rejected: Rejected) -> web.HTTPException:
         403: web.HTTPForbidden,
         415: web.HTTPUnsupportedMediaType,
     }
+    if rejected.status == 413:
+        return web.HTTPRequestEntityTooLarge(max_size=LONGEST_BATCH, actual_size=LONGEST_BATCH + 1)
     return kinds[rejected.status](text=str(rejected))
 
 
@@ -163,23 +181,23 @@ async def _no_content(request: web.Request) -> web.StreamResponse:
 
 
 async def _truncated(request: web.Request, receipt: bytes) -> web.StreamResponse:
-    return web.Response(body=receipt[: len(receipt) // 2], content_type="application/cose")
+    return web.Response(body=receipt[: len(receipt) // 2], content_type=COSE)
 
 
 async def _of_another(request: web.Request, receipt: bytes) -> web.StreamResponse:
     return web.Response(
         body=receipt.replace(_terminal(request).encode(), b"x" * len(_terminal(request))),
-        content_type="application/cose",
+        content_type=COSE,
     )
 
 
 async def _bad_signature(request: web.Request, receipt: bytes) -> web.StreamResponse:
-    return web.Response(body=receipt[:-1] + bytes((receipt[-1] ^ 1,)), content_type="application/cose")
+    return web.Response(body=receipt[:-1] + bytes((receipt[-1] ^ 1,)), content_type=COSE)
 
 
 async def _slow(request: web.Request, receipt: bytes) -> web.StreamResponse:
     await asyncio.sleep(1.0)
-    return web.Response(body=receipt, content_type="application/cose")
+    return web.Response(body=receipt, content_type=COSE)
 
 
 _BEFORE: dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]] = {
@@ -236,15 +254,21 @@ def main() -> None:
     receipt_key, sealing_key = load_office_keys(options.dir / "office-keys")
     office = HeadOffice(options.dir / "office.db", receipt_key, sealing_key)
     if options.file is not None:
-        print(json.dumps(import_file(office, options.file.read_bytes())))
+        try:
+            print(json.dumps(import_file(office, options.file.read_bytes())))
+        except (OSError, ValueError, Rejected) as error:
+            sys.exit(f"office_server: {options.file}: {error}")
         return
     asyncio.run(_serve(options, office))
 
 
 def import_file(office: HeadOffice, data: bytes) -> dict[str, int]:
-    """Take every batch of an export file; the receipts stay here, for nobody is there to take them."""
+    """Take every batch of an export file; the receipts stay here, for nobody is there to take them.
+
+    Raises ValueError for what is no export file, Rejected for what is no batch in it.
+    """
     for body in iter_export(data):
-        office.receive(cbor2.loads(body)[2], body)
+        office.receive(terminal_of(body), body)
     return vars(office.counts)
 
 

@@ -84,6 +84,19 @@ class Authority:
         _write_key(self.directory / f"{name}.key", key)
         return path
 
+    def revoke(self, *names: str) -> Path:
+        """Write the CRL that revokes these certificates, beside the CA. Returns its path."""
+        now = datetime.datetime.now(datetime.UTC)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._certificate.subject)
+        builder = builder.last_update(now - DAY).next_update(now + 30 * DAY)
+        for name in names:
+            certificate = x509.load_pem_x509_certificate((self.directory / f"{name}.pem").read_bytes())
+            revoked = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(now)
+            builder = builder.add_revoked_certificate(revoked.build())
+        path = self.directory / f"{self.name}.crl"
+        path.write_bytes(builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM))
+        return path
+
 
 def write_office_keys(directory: Path) -> OfficeKeys:
     """Make the receipt and the sealing key; write them, and return their public halves for the parameters."""

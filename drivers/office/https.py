@@ -1,16 +1,19 @@
 """Head office over HTTPS (docs/upload.openapi.yaml).
 
 Laws of this file:
-- Only the pinned CA is trusted, and we show our own certificate; before both ends are sure, no byte of payload leaves.
+- Only the pinned CA is trusted, and we show our own certificate; before head office has proved itself, no byte of
+  payload leaves.
 - Redirects are not followed, cookies not kept, proxies of the environment not used, replies bounded in bytes and time.
 - A 200 is not a receipt: only its body, verified by the uploader, is. A portal's page is told as such.
 - Every failure becomes an OfficeError; certificate troubles each name their own alarm.
+- Batches are compressed once head office has said that it understands zstd, and never again once it refused one.
 """
 
 import asyncio
 import email.utils
+import re
 import ssl
-import time
+from datetime import UTC
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,11 @@ CERTIFICATE_ALARMS = {
     62: "office_certificate_wrong_name",
     64: "office_certificate_wrong_name",
 }
+# What a server says in TLS when it does not take our certificate (RFC 8446, 6.2), as OpenSSL words it.
+REFUSED_IN_TLS = re.compile(
+    "ALERT_(CERTIFICATE_REQUIRED|UNKNOWN_CA|ACCESS_DENIED|(BAD|REVOKED|EXPIRED|UNKNOWN|UNSUPPORTED)_CERTIFICATE"
+    "|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN))"
+)
 
 
 class Settings(Value, frozen=True):
@@ -50,20 +58,22 @@ class Settings(Value, frozen=True):
 
 def open(settings: Settings, clock: Clock) -> Office:
     """A connection to head office; made when first needed. Raises DeviceError for unusable certificates."""
-    return HttpsOffice(settings)
+    return HttpsOffice(settings, clock)
 
 
 class HttpsOffice:
     """The Office port over HTTPS."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         if not settings.url.startswith("https://"):
             raise DeviceError(f"{settings.url} is not https", hint="head office is spoken to over TLS only")
         self._settings = settings
+        self._clock = clock
         self._base = settings.url.rstrip("/")
         self._context = _context(settings)
         self._session: aiohttp.ClientSession | None = None
         self._zstd = False  # until head office says it understands it
+        self._zstd_refused = False
 
     async def last_held(self) -> bytes:
         """See the port."""
@@ -93,20 +103,20 @@ class HttpsOffice:
             async with session.request(
                 method, self._base + path, data=body, headers=headers, allow_redirects=False
             ) as response:
-                return await self._answer(response)
+                return await self._answer(response, zstd="Content-Encoding" in headers)
         except aiohttp.ClientConnectorCertificateError as error:
             raise _certificate_error(error.certificate_error) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _network_error(error) from error
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> bytes:
-        self._zstd = zstandard is not None and "zstd" in response.headers.get("Accept-Encoding", "")
+    async def _answer(self, response: aiohttp.ClientResponse, *, zstd: bool) -> bytes:
         status = response.status
+        self._zstd_refused |= zstd and status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+        announced = zstandard is not None and announces_zstd(response.headers.get("Accept-Encoding", ""))
+        self._zstd = announced and not self._zstd_refused
         if status == HTTPStatus.OK and response.content_type == COSE:
             return await _bounded(response)
-        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), time.time())
-        if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-            self._zstd = False
+        retry_after_s = parse_retry_after(response.headers.get("Retry-After"), self._clock.read().utc_ms / 1000)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise OfficeError("the batch is too large", too_large=True)
         if status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT) or 300 <= status < 400:
@@ -118,7 +128,7 @@ class HttpsOffice:
         if self._session is None:
             s = self._settings
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._context, limit=1),
+                connector=aiohttp.TCPConnector(ssl=self._context, limit=1, use_dns_cache=False),
                 timeout=aiohttp.ClientTimeout(total=s.total_s, sock_connect=s.connect_s, sock_read=s.connect_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -133,12 +143,22 @@ def parse_retry_after(text: str | None, now_s: float) -> float | None:
     """Seconds from now of a Retry-After header (RFC 9110, 10.2.3), given in seconds or as a date; None for rubbish."""
     if text is None:
         return None
-    if text.strip().lstrip("-").isdecimal():
+    if re.fullmatch(r"\s*-?[0-9]+\s*", text):
         return float(text)
     try:
-        return email.utils.parsedate_to_datetime(text).timestamp() - now_s
+        date = email.utils.parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def announces_zstd(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding of an answer (RFC 9110, 12.5.3) takes requests in zstd."""
+    for item in accept_encoding.lower().split(","):
+        coding, *parameters = item.replace(" ", "").split(";")
+        if coding == "zstd":
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
@@ -169,7 +189,10 @@ def _certificate_error(error: Exception) -> OfficeError:
 
 
 def _network_error(error: Exception) -> OfficeError:
-    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+    tls = next((one for one in (error, error.__cause__) if isinstance(one, ssl.SSLError)), None)
+    if tls is not None and REFUSED_IN_TLS.search(str(tls)):
+        return OfficeError(f"head office does not take our certificate: {tls}", alarm="office_refuses_us")
+    if tls is not None or isinstance(error, aiohttp.ClientSSLError):
         return OfficeError(f"TLS: {error}", alarm="office_tls")
     what: Any = "no answer in time" if isinstance(error, asyncio.TimeoutError) else error
     return OfficeError(f"{type(error).__name__}: {what}")

@@ -7,22 +7,31 @@ Laws of this file:
 - Before the first batch after a start, head office is asked what it holds last; if that is ahead of ours or another
   chain, an old disk came back: a new epoch begins, with an alarm.
 - One batch is under way at a time. A failure waits with backoff and jitter, never longer than `longest_wait_s`, unless
-  head office asks for longer, clamped to an hour.
+  head office asks for longer: that is clamped to an hour, and answered up to a quarter late, so that a whole fleet does
+  not come back at once.
+- A batch that was too large, or was lost on the way, is cut smaller; each success cuts the next one larger again.
+- What head office will not take blocks nothing: a refused record goes to quarantine; a single record it finds too large
+  is parked, stepped over, and offered again ever more seldom.
+- A lasting trouble is told once an hour, and the refusal of an alarm is never told: no circle fills the journal.
+- A full disk stops no upload: what cannot be written down is logged.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
 from terminal.core import batch as batches
 from terminal.core.batch import Batch, NotAReceipt, Statement
-from terminal.core.entries import Alarm, BadEntry, Decided, Receipt, decode
+from terminal.core.entries import Alarm, BadEntry, Decided, Entry, Receipt, StoredEntry, decode
 from terminal.core.model import Instant, Value
 from terminal.core.parameters import OfficeKeys
-from terminal.ports import Clock, Office, OfficeError
+from terminal.ports import Clock, Office, OfficeError, StoreFull
 from terminal.runtime.journal import Journal
+
+ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +46,13 @@ class UploadRules(Value, frozen=True):
     longest_wait_s: float = 30.0
     least_retry_after_s: float = 1.0
     longest_retry_after_s: float = 3600.0
+
+
+class Parked(Value, frozen=True):
+    """A single record head office finds too large."""
+
+    tries: int
+    due_s: float  # by the loop's time; offered again from then on
 
 
 class Uploader:
@@ -64,10 +80,12 @@ class Uploader:
         self._fresh_row = journal.head().row + 1
         self._asked = False
         self._backlog_next = False
-        self._tried: set[tuple[bytes, int]] = set()
+        self._tried: set[int] = set()  # rows sent at least once, without a receipt
+        self._parked: dict[int, Parked] = {}  # by row
         self._failures = 0
-        self._alarmed = ""
+        self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
+        self.refused = 0
         self.resent = 0
         self.late = 0
         self.last_error = ""
@@ -75,34 +93,43 @@ class Uploader:
     async def run(self) -> None:
         """Upload until cancelled."""
         while True:
-            await self._journal.grown.wait()
+            await self._something_to_send()
             await asyncio.sleep(self._rules.gather_s)
             await self._empty()
 
     async def drain(self, within_s: float) -> bool:
         """Upload what is left, for so long at most; whether nothing is left."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
+                await self._empty()
                 while self._journal.head().unsent:
+                    await self._something_to_send()
                     await self._empty()
-        except TimeoutError:
-            return False
-        return True
+        return not self._journal.head().unsent
 
     def status(self) -> dict[str, Any]:
         """Figures for the status."""
         return {
             "uploaded": self.uploaded,
+            "refused": self.refused,
             "resent": self.resent,
             "late": self.late,
+            "parked": len(self._parked),
             "unsent": self._journal.head().unsent,
             "last_error": self.last_error,
         }
 
     # ----------------------------------------------------------------------- one round
 
+    async def _something_to_send(self) -> None:
+        """Wait for a new entry, or until a parked one is due."""
+        due_s = min((parked.due_s for parked in self._parked.values()), default=None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due_s):
+                await self._journal.grown.wait()
+
     async def _empty(self) -> None:
-        """Send until nothing is unsent; wait after each failure."""
+        """Send until nothing can be sent; wait after each failure."""
         while True:
             try:
                 if not await self._round():
@@ -112,38 +139,75 @@ class Uploader:
                 await self._failed(error)
 
     async def _round(self) -> bool:
-        """One batch. False: nothing is left. Raises OfficeError."""
+        """One batch. False: nothing can be sent now. Raises OfficeError."""
         await self._ask_once()
-        batch = self._next()
-        if batch is None:
+        run = self._next()
+        if not run:
             return False
-        names = {(batch.epoch, sequence) for sequence in range(batch.first, batch.last + 1)}
-        self.resent += len(names & self._tried)
-        self._tried |= names
+        rows = {stored.row for stored in run}
+        self.resent += len(rows & self._tried)
+        self._tried |= rows
+        batch = batches.cut(self._journal.terminal, run)
         try:
             receipt = batches.read_receipt(await self._office.send(batches.encode(batch)), self._keys(), batch)
         except NotAReceipt as error:
             raise OfficeError(f"no receipt: {error}", alarm="receipt_bad") from error
-        self._tried -= names
+        except OfficeError as error:
+            raise self._in_vain(run, error) from error
+        self._tried -= rows
+        self._parked.pop(run[0].row, None)
         await self._receipted(batch, receipt)
         self._limit = min(self._limit * 2, self._rules.batch_entries)
         return True
 
-    def _next(self) -> Batch | None:
+    def _next(self) -> list[StoredEntry]:
         """Fresh first; but after each fresh batch the backlog gets one."""
         self._journal.grown.clear()
-        fresh = self._journal.unsent(self._fresh_row, self._limit, self._rules.batch_bytes)
-        backlog = self._journal.unsent(0, self._limit, self._rules.batch_bytes)
+        fresh, backlog = self._run_from(self._fresh_row), self._run_from(0)
         run = backlog if self._backlog_next or not fresh else fresh
         self._backlog_next = run is fresh
-        return batches.cut(self._journal.terminal, run) if run else None
+        return run
+
+    def _run_from(self, row: int) -> list[StoredEntry]:
+        """The oldest run from `row` on that may be sent now; a parked record goes alone, when it is due."""
+        while run := self._journal.unsent(row, self._limit, self._rules.batch_bytes):
+            parked = self._parked.get(run[0].row)
+            if parked is None:
+                whole = next((n for n, stored in enumerate(run) if stored.row in self._parked), len(run))
+                return run[:whole]
+            if parked.due_s <= self._clock.monotonic_s():
+                return run[:1]
+            row = run[0].row + 1
+        return []
+
+    def _in_vain(self, run: list[StoredEntry], error: OfficeError) -> OfficeError:
+        """Halve what was too large, or was lost on a slow or shaky way; park what cannot be halved."""
+        lost = error.alarm is None and error.retry_after_s is None
+        if error.too_large and len(run) == 1:
+            return self._park(run[0])
+        if error.too_large or lost:
+            self._limit = max(1, len(run) // 2)
+        return error
+
+    def _park(self, stored: StoredEntry) -> OfficeError:
+        tries = self._parked[stored.row].tries + 1 if stored.row in self._parked else 1
+        due_s = self._clock.monotonic_s() + self._backoff_s(tries, self._rules.longest_retry_after_s)
+        self._parked[stored.row] = Parked(tries=tries, due_s=due_s)
+        name = f"{stored.name.epoch.hex()}/{stored.name.sequence}"
+        return OfficeError(f"entry {name} alone is too large for head office", alarm="record_too_large")
 
     async def _receipted(self, batch: Batch, receipt: Receipt) -> None:
         self.uploaded += await self._journal.settle(receipt)
         self.late += self._late_in(batch)
-        for refused in receipt.refused:
-            detail = f"entry {batch.epoch.hex()}/{refused.sequence}: {refused.reason}"
-            await self._alarm("record_refused", detail)
+        self.refused += len(receipt.refused)
+        refused = [
+            f"{one.sequence}: {one.reason}"
+            for one in receipt.refused
+            if not _is_alarm(batch.entries[one.sequence - batch.first])
+        ]
+        if refused:
+            more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+            await self._alarm("record_refused", f"entries {batch.epoch.hex()}/{', '.join(refused[:3])}{more}")
 
     def _late_in(self, batch: Batch) -> int:
         """How many rides of the batch arrived after they should have been paid."""
@@ -159,11 +223,14 @@ class Uploader:
             held = batches.read_statement(await self._office.last_held(), self._keys(), self._journal.terminal)
         except NotAReceipt as error:
             raise OfficeError(f"no statement: {error}", alarm="receipt_bad") from error
-        self._asked = True
         if not self._knows(held):
             why = "head office holds entries this journal does not: an old disk came back"
             log.error("new epoch", extra={"why": why})
-            await self._journal.begin_epoch(why, self._now())
+            try:
+                await self._journal.begin_epoch(why, self._now())
+            except StoreFull as error:
+                raise OfficeError("a new epoch is needed, and the disk is full") from error
+        self._asked = True
 
     def _knows(self, held: Statement) -> bool:
         return held.name is None or self._journal.holds(held.name, held.hash)
@@ -172,32 +239,52 @@ class Uploader:
 
     async def _failed(self, error: OfficeError) -> None:
         self.last_error = str(error)
-        if error.alarm is not None and error.alarm != self._alarmed:
-            self._alarmed = error.alarm
-            await self._alarm(error.alarm, str(error))
-        if error.too_large and self._limit > 1:
-            self._limit = max(1, self._limit // 2)
-            return
+        if error.alarm is not None:
+            await self._alarm_hourly(error.alarm, str(error))
+        if error.too_large:
+            return  # the smaller batch goes at once
         self._failures += 1
         log.info("upload", extra={"what": str(error), "failures": self._failures})
         await asyncio.sleep(self._wait_s(error))
 
     def _wait_s(self, error: OfficeError) -> float:
         rules = self._rules
-        wait_s: float = min(rules.first_wait_s * 2.0 ** min(self._failures - 1, 20), rules.longest_wait_s)
-        if error.retry_after_s is not None:
-            wait_s = max(rules.least_retry_after_s, min(error.retry_after_s, rules.longest_retry_after_s))
-        return wait_s * self._random.uniform(1.0, 1.25)
+        if error.retry_after_s is None:
+            return self._backoff_s(self._failures, rules.longest_wait_s)
+        asked_s = max(rules.least_retry_after_s, min(error.retry_after_s, rules.longest_retry_after_s))
+        return asked_s * self._random.uniform(1.0, 1.25)
+
+    def _backoff_s(self, failures: int, longest_s: float) -> float:
+        """Doubling from `first_wait_s` to `longest_s`, between half and whole of it."""
+        whole_s: float = min(self._rules.first_wait_s * 2.0 ** min(failures - 1, 20), longest_s)
+        return whole_s * self._random.uniform(0.5, 1.0)
+
+    async def _alarm_hourly(self, kind: str, detail: str) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._told_s.get(kind, -ALARM_AGAIN_S) >= ALARM_AGAIN_S:
+            self._told_s[kind] = now_s
+            await self._alarm(kind, detail)
 
     async def _alarm(self, kind: str, detail: str) -> None:
         log.error("alarm", extra={"kind": kind, "detail": detail})
-        await self._journal.append(Alarm(kind=kind, detail=detail), self._now())
+        with suppress(StoreFull):  # it stands in the log
+            await self._journal.append(Alarm(kind=kind, detail=detail), self._now())
+
+
+def _entry(data: bytes) -> Entry | None:
+    try:
+        return decode(data)
+    except BadEntry:
+        return None
+
+
+def _is_alarm(data: bytes) -> bool:
+    entry = _entry(data)
+    return entry is not None and isinstance(entry.fact, Alarm)
 
 
 def _pay_by_ms(data: bytes) -> int:
     """When a ride should be at head office; for anything else, never too late."""
-    try:
-        fact = decode(data).fact
-    except BadEntry:
-        return 1 << 62
+    entry = _entry(data)
+    fact = None if entry is None else entry.fact
     return fact.pay_by_ms if isinstance(fact, Decided) and fact.pay_by_ms is not None else 1 << 62

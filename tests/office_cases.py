@@ -87,23 +87,35 @@ class Keys:
 
 
 class DirectOffice:
-    """Head office without a wire: what the uploader meets on a jumping loop."""
+    """Head office without a wire, for a jumping loop; what is on the way may fail before or after it has stored."""
 
     def __init__(self, head_office: HeadOffice, terminal: str = TERMINAL) -> None:
         self.head_office = head_office
         self.terminal = terminal
         self.sent: list[Batch] = []
+        self.times_s: list[float] = []
+        self.asked = 0
+        self.before: Callable[[Batch], None] = lambda batch: None
+        self.after: Callable[[Batch, bytes], bytes] = lambda batch, receipt: receipt
 
     async def last_held(self) -> bytes:
+        self.asked += 1
         return self.head_office.last_held(self.terminal)
 
     async def send(self, batch: bytes) -> bytes:
+        sent = decoded(batch)
+        self.sent.append(sent)
+        self.times_s.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0.01)
-        self.sent.append(decoded(batch))
-        return self.head_office.receive(self.terminal, batch)
+        self.before(sent)
+        return self.after(sent, self.head_office.receive(self.terminal, batch))
 
     async def close(self) -> None:
-        self.sent.clear()
+        """Nothing is open."""
+
+    def sizes(self) -> list[int]:
+        """Entries of each batch, in the order they came."""
+        return [len(batch.entries) for batch in self.sent]
 
 
 def decoded(data: bytes) -> Batch:
@@ -156,6 +168,10 @@ class Site:
         finally:
             task.cancel()
             await asyncio.wait([task])
+
+    async def upload_until_sent(self, count: int) -> None:
+        """Upload until so many entries have their receipt."""
+        await self.upload_until(lambda: self.uploader.uploaded >= count)
 
     def alarms(self) -> list[str]:
         """The kinds of the journal's alarms, in order."""

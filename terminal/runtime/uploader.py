@@ -156,17 +156,16 @@ class Uploader:
             raise self._in_vain(run, error) from error
         self._tried -= rows
         self._parked.pop(run[0].row, None)
+        self._backlog_next = run[0].row >= self._fresh_row and not self._backlog_next
         await self._receipted(batch, receipt)
         self._limit = min(self._limit * 2, self._rules.batch_entries)
         return True
 
     def _next(self) -> list[StoredEntry]:
-        """Fresh first; but after each fresh batch the backlog gets one."""
+        """Fresh first; but after each fresh batch that arrived the backlog gets one."""
         self._journal.grown.clear()
-        fresh, backlog = self._run_from(self._fresh_row), self._run_from(0)
-        run = backlog if self._backlog_next or not fresh else fresh
-        self._backlog_next = run is fresh
-        return run
+        fresh = [] if self._backlog_next else self._run_from(self._fresh_row)
+        return fresh or self._run_from(0)
 
     def _run_from(self, row: int) -> list[StoredEntry]:
         """The oldest run from `row` on that may be sent now; a parked record goes alone, when it is due."""

@@ -34,63 +34,40 @@ def decode(data: bytes, longest: int) -> Value:
 
 def encode(value: Value) -> bytes:
     """The one encoding of a value. Raises NotDeterministic for what has none here."""
-    out = bytearray()
-    _encode(value, out, DEEPEST)
-    return bytes(out)
+    return _encode(value, DEEPEST)
 
 
-def _encode(value: Value, out: bytearray, depth: int) -> None:
+def _encode(value: Value, depth: int) -> bytes:
+    """Every code shown is encoded again: the frequent kinds come first, short heads from a table."""
     if depth == 0:
         raise NotDeterministic("too deep")
     kind = type(value)
     if kind is int:
-        _integer(value, out)
-    elif kind is bytes:
-        _head(2, len(value), out)
-        out += value
-    elif kind is str:
-        text = value.encode()
-        _head(3, len(text), out)
-        out += text
-    elif kind is list:
-        _head(4, len(value), out)
-        for item in value:
-            _encode(item, out, depth - 1)
-    elif kind is dict:
-        _map(value, out, depth - 1)
-    elif value is None or kind is bool:
-        out.append(0xF6 if value is None else 0xF4 + value)
-    else:
-        raise NotDeterministic(f"{kind.__name__} is not allowed")
+        return _head(0, value) if value >= 0 else _head(1, -1 - value)
+    if kind is bytes:
+        return _head(2, len(value)) + bytes(value)
+    if kind is dict:
+        pairs = sorted([(_encode(key, 1), _encode(item, depth - 1)) for key, item in value.items()])
+        return _head(5, len(value)) + b"".join([key + item for key, item in pairs])
+    if kind is str:
+        text = bytes(value, "utf-8")
+        return _head(3, len(text)) + text
+    if kind is list:
+        return _head(4, len(value)) + b"".join([_encode(item, depth - 1) for item in value])
+    if value is None or kind is bool:
+        return b"\xf6" if value is None else b"\xf5" if value else b"\xf4"
+    raise NotDeterministic(f"{kind.__name__} is not allowed")
 
 
-def _map(value: dict[Any, Value], out: bytearray, depth: int) -> None:
-    _head(5, len(value), out)
-    pairs = []
-    for key, item in value.items():
-        encoded = bytearray()
-        _encode(key, encoded, 1)
-        pairs.append((bytes(encoded), item))
-    pairs.sort()
-    for encoded_key, item in pairs:
-        out += encoded_key
-        _encode(item, out, depth)
-
-
-def _integer(number: int, out: bytearray) -> None:
-    if number >= 0:
-        _head(0, number, out)
-    else:
-        _head(1, -1 - number, out)
-
-
-def _head(major: int, argument: int, out: bytearray) -> None:
-    if argument < 24:
-        out.append(major << 5 | argument)
-        return
-    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+def _head(major: int, argument: int) -> bytes:
+    if argument < 256:
+        return _SHORT[major][argument]
+    for extra, size in ((25, 2), (26, 4), (27, 8)):
         if argument < 1 << (8 * size):
-            out.append(major << 5 | extra)
-            out += argument.to_bytes(size)
-            return
+            return bytes((major << 5 | extra,)) + argument.to_bytes(size)
     raise NotDeterministic("an integer of more than 64 bits")
+
+
+_SHORT = tuple(
+    tuple(bytes((major << 5 | n,)) if n < 24 else bytes((major << 5 | 24, n)) for n in range(256)) for major in range(6)
+)

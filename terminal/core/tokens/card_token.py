@@ -10,6 +10,9 @@ Laws of this file:
 - The name of one use is what was signed, not the signature: a second signature of the same bytes is the same use.
 """
 
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from terminal.core import accounts, cbor
@@ -113,14 +116,14 @@ def parse(data: bytes) -> Token:
     if data[:1] != bytes((TAG,)):
         raise _Refused(Reason.MALFORMED)
     outer_protected, outer_payload, outer_signature = _layer(data[1:])
-    outer = _headers(outer_protected, {ALG})
+    outer = _headers(outer_protected, frozenset({ALG}))
     match _decode(outer_payload):
         case [bytes(inner), int(generated_s)] if 0 <= generated_s < 1 << 40:
             pass
         case _:
             raise _Refused(Reason.MALFORMED)
     protected, claims, signature = _layer(inner)
-    headers = _headers(protected, {ALG, KID})
+    headers = _headers(protected, frozenset({ALG, KID}))
     kid = headers[KID]
     if type(kid) is not bytes or not 0 < len(kid) <= KID_LONGEST:
         raise _Refused(Reason.ISSUER_KEY_UNKNOWN)
@@ -148,12 +151,13 @@ def _layer(data: bytes) -> tuple[bytes, bytes, bytes]:
     raise _Refused(Reason.MALFORMED)
 
 
-def _headers(protected: bytes, expected: set[int]) -> dict[Any, Any]:
+@functools.lru_cache(maxsize=256)  # an issuer writes the same few bytes into all its tokens
+def _headers(protected: bytes, expected: frozenset[int]) -> Mapping[Any, Any]:
     """The protected map: exactly the labels we understand, so that nothing critical is passed over."""
     headers = _decode(protected)
     if not isinstance(headers, dict) or set(headers) != expected or type(headers[ALG]) is not int:
         raise _Refused(Reason.HEADER_NOT_UNDERSTOOD)
-    return headers
+    return MappingProxyType(headers)
 
 
 def _decode(data: bytes) -> Any:

@@ -4,6 +4,9 @@ import importlib
 from typing import Any
 
 REGISTRY: dict[str, str] = {
+    "sim.gate": "simulators.memory:open_gate",
+    "sim.indicator": "simulators.memory:open_indicator",
+    "sim.reader": "simulators.memory:open_reader",
     "sim.store": "simulators.store:open",
 }
 

@@ -108,7 +108,11 @@ def write_office_keys(directory: Path) -> OfficeKeys:
 
 def read_office_keys(directory: Path) -> OfficeKeys:
     """The public halves of what `write_office_keys` wrote."""
-    receipt, sealing = load_office_keys(directory)
+    return public_halves(*load_office_keys(directory))
+
+
+def public_halves(receipt: ec.EllipticCurvePrivateKey, sealing: x25519.X25519PrivateKey) -> OfficeKeys:
+    """Head office's two keys as the parameters name them."""
     point = receipt.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     raw = sealing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return OfficeKeys(

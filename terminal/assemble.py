@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -69,6 +70,7 @@ class Parts:
     stop_upload_s: float = 5.0
     upload_rules: UploadRules = UploadRules()
     parameter_poll_s: float = 1.0
+    random: Random = field(default_factory=Random)  # jitter only; seeded where a day must come again exactly
 
 
 class Terminal:
@@ -101,6 +103,7 @@ class Terminal:
                 keys=lambda: site.parameters.office,
                 now=site.now,
                 rules=parts.upload_rules,
+                random=parts.random,
             )
             self.lanes = [Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators) for lane in parts.lanes]
             why = await self._serve(self._workers(site, sync, uploader), stop)

@@ -45,6 +45,11 @@ class Denials:
         self._counts.clear()
         return summed
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether a sum is still to be written."""
+        return bool(self._counts)
+
     def restore(self, summed: DenialsSummed) -> None:
         """Its entry could not be written: count it with the next."""
         self._counts.update({Reason(reason): count for reason, count in summed.counts.items()})

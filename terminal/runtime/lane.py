@@ -73,6 +73,7 @@ class Lane:
         self.health = [DeviceHealth(name) for name in (*self._readers, f"{rules.name}/gate")]
         self.decided = 0
         self._denials = Denials(rules.name)
+        self._summing = asyncio.Event()  # something was counted: a sum is due within a second
         self._silent_told = 0
         self._serving = 0
 
@@ -106,7 +107,10 @@ class Lane:
     async def _is_summed(self, outcome: Outcome, at: Instant) -> bool:
         """Whether this denial is one of a flood, and only counted."""
         await self._write_sum(at)
-        return self._denials.is_summed(outcome.decision.reason, at.monotonic_ns)
+        summed = self._denials.is_summed(outcome.decision.reason, at.monotonic_ns)
+        if summed:
+            self._summing.set()
+        return summed
 
     async def _write_sum(self, at: Instant) -> None:
         silent = sum(attention.silent for attention in self._attention.values())
@@ -270,9 +274,13 @@ class Lane:
             await asyncio.sleep(0.01)
 
     async def _sum_denials(self) -> None:
+        """A flood's last sum is written even when nobody comes any more; a lane at rest wakes nobody."""
         while True:
-            await asyncio.sleep(1.0)
-            await self._write_sum(self.site.now())
+            await self._summing.wait()
+            self._summing.clear()
+            while self._denials.is_counting:  # a full disk puts a sum back
+                await asyncio.sleep(1.0)
+                await self._write_sum(self.site.now())
 
     async def _read(self, health: DeviceHealth, name: str, reader: CodeReader) -> None:
         async for payload, at in reader.payloads():

@@ -256,8 +256,8 @@ class RawOffice:
                 request = await _request(reader)
                 self.requests.append(request)
                 await self._answer(writer, request)
-        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
-            pass  # the terminal has gone
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
+            pass  # the terminal has gone, or the test is over
         finally:
             self._tasks.discard(task)
             writer.transport.abort()

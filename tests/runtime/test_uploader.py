@@ -163,6 +163,7 @@ async def test_what_is_sent_again_is_counted_as_such_and_held_once(keys: Keys, o
     assert office.head_office.counts.absorbed == status["resent"] == sum(office.sizes()) - 11 > 0
     assert held(office.head_office) == journalled(site.disk)
     assert status["last_error"] == ""
+    assert site.uploader._tried == set(), "what has its receipt is remembered for ever"
 
 
 @jumping

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import sqlite3
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from hashlib import sha256
@@ -182,6 +184,24 @@ def test_what_is_no_batch_is_rejected_and_the_next_one_is_taken(
     assert rejected.value.status == status
     assert held(office) == []
     assert give(office, chain(2)) == []
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(office: HeadOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fails at the third record: nothing is acknowledged, nothing stays, and the next try is taken."""
+    run, store = chain(5), office._store
+
+    def failing(terminal: str, epoch: bytes, sequence: int, data: bytes) -> str | None:
+        if sequence == 3:
+            raise sqlite3.OperationalError("disk I/O error")
+        return store(terminal, epoch, sequence, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(office, "_store", failing)
+        with pytest.raises(sqlite3.OperationalError):
+            give(office, run)
+    assert held(office) == []
+    assert give(office, run) == []
+    assert len(held(office)) == 5
 
 
 # --------------------------------------------------------------------------- what it holds last
@@ -401,8 +421,15 @@ async def test_each_request_has_its_status(
 ) -> None:
     """Never a 500, whatever comes."""
     server, _, session = served
-    async with session.post("/v1/batches", data=make(), headers=headers) as response:
-        assert response.status == status
+    data = make()
+    tracemalloc.start()
+    try:
+        async with session.post("/v1/batches", data=data, headers=headers) as response:
+            assert response.status == status
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * LONGEST_BATCH
     assert len(held(server.office)) == (3 if status == 200 else 0)
 
 

@@ -1,0 +1,268 @@
+"""Who comes on a simulated day, and what they do at a lane.
+
+Laws of this file:
+- A visit is one coroutine at one lane; people queue, so a lane sees one visit at a time. Cheats come to two lanes.
+- Whoever walks does so because a gate opened; how many, and when, is the person's own affair.
+- Phones are few and come again: a signature costs more than a person. They are kept from day to day.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import cache
+from random import Random
+from typing import Any, NamedTuple, Protocol
+
+from simulators.issuer import demo_issuer
+from simulators.phone import FAULTS, Phone
+from simulators.token_issuer import FAULTS as TOKEN_FAULTS
+from simulators.token_issuer import Wallet, demo_token_issuers
+from terminal.core.model import GateSignal
+
+PHONES = 60
+WALLETS = 24
+CARD_TYPES = ("00", "00", "00", "02", "03")
+LIFE = (1_700_000_000, 2_200_000_000)
+ANSWER_S = 1.5  # how long a person waits for the gate
+GROUP = 5
+
+
+class Opening(NamedTuple):
+    """A gate opened: for how many, and for which presentation."""
+
+    persons: int
+    ordered_ns: int
+
+
+class Place(Protocol):
+    """One lane, as people see it."""
+
+    name: str
+    queue: asyncio.Lock  # held by whoever stands there
+
+    def show(self, payload: bytes) -> None:
+        """Hold out a code."""
+
+    async def opening(self, within_s: float) -> Opening | None:
+        """Wait for the gate."""
+
+    def walk(self, ordered_ns: int) -> None:
+        """One person walks through."""
+
+    def tell(self, trouble: str) -> None:
+        """This person was one of the day's troubles."""
+
+
+@cache
+def phone(number: int) -> Phone:
+    """One of the day's phones with ride codes."""
+    return Phone(name=f"rider {number}", issuer=demo_issuer(), card_type=CARD_TYPES[number % len(CARD_TYPES)])
+
+
+@cache
+def wallet(number: int, product: str) -> Wallet:
+    """One of the day's phones with card tokens."""
+    issuers = demo_token_issuers()
+    name, issuer = f"{product} {number}", issuers[number % len(issuers)]
+    return Wallet(name=name, issuer=issuer, products=((product, *LIFE),))
+
+
+class People:
+    """Everybody who may come to the lanes of one site."""
+
+    def __init__(self, random: Random, places: dict[str, Place], now_s: Callable[[], int], passage_s: float) -> None:
+        self._random = random
+        self._places = places
+        self._now_s = now_s
+        self._passage_s = passage_s
+
+    def bus(self, place: Place) -> Coroutine[Any, Any, None]:
+        """Somebody at a bus door: nothing there sees who walks."""
+        return self._someone(BUS)(self, place)
+
+    def park(self, place: Place) -> Coroutine[Any, Any, None]:
+        """Somebody at a turnstile."""
+        return self._someone(PARK)(self, place)
+
+    def _someone(self, kinds: dict[str, tuple[int, "Visit"]]) -> "Visit":
+        kind = self._random.choices(list(kinds), weights=[weight for weight, _ in kinds.values()])[0]
+        return kinds[kind][1]
+
+    def _other(self, place: Place) -> Place:
+        """Another lane where nobody stands, else this one: queues that wait for each other never end."""
+        free = [one for one in self._places.values() if one is not place and not one.queue.locked()]
+        return self._random.choice(free) if free else place
+
+    # ----------------------------------------------------------------------- codes
+
+    def _ride_code(self) -> bytes:
+        return phone(self._random.randrange(PHONES)).code(self._now_s())
+
+    def _token(self, product: str) -> bytes:
+        return wallet(self._random.randrange(WALLETS), product).code(self._now_s())
+
+    def _park_code(self) -> bytes:
+        return self._token("park-annual") if self._random.random() < 0.6 else self._ride_code()
+
+    # ----------------------------------------------------------------------- at a bus door
+
+    async def boards(self, place: Place) -> None:
+        """Tap and walk on."""
+        place.show(self._ride_code())
+        await place.opening(ANSWER_S)
+
+    async def boards_with_companions(self, place: Place) -> None:
+        """One phone, a fresh code for each of two to five people: one too many at times."""
+        rider = phone(self._random.randrange(PHONES))
+        for _ in range(self._random.randint(2, 5)):
+            place.show(rider.code(self._now_s()))
+            await place.opening(ANSWER_S)
+            await asyncio.sleep(self._random.uniform(1.5, 3.0))
+
+    async def asks_whether_it_worked(self, place: Place) -> None:
+        """The same code again: silence at first, then the answer."""
+        code = self._ride_code()
+        for wait_s in (1.0, self._random.uniform(3.5, 20.0)):
+            place.show(code)
+            await place.opening(ANSWER_S)
+            await asyncio.sleep(wait_s)
+        place.show(code)
+
+    async def cheats_at_two_doors(self, place: Place) -> None:
+        """One code at two lanes in the same millisecond."""
+        other, code = self._other(place), self._ride_code()
+        async with _standing_at(other, place):
+            place.show(code)
+            other.show(code)
+            await place.opening(ANSWER_S)
+
+    # ----------------------------------------------------------------------- at a turnstile
+
+    async def enters(self, place: Place) -> None:
+        """Show, walk."""
+        await self._enter(place, self._park_code(), 1)
+
+    async def enters_as_a_group(self, place: Place) -> None:
+        """Five on one ticket; some stay outside and come after it was annulled."""
+        code, first = self._token("park-group"), self._random.choice((GROUP, GROUP, 3, 1))
+        walked = await self._enter(place, code, first)
+        if walked and first < GROUP:
+            place.tell("nobody walked")
+            await asyncio.sleep(self._passage_s + 1)
+            await self._enter(place, code, GROUP - first)
+
+    async def changes_their_mind(self, place: Place) -> None:
+        """Nobody walks; after the annul the same code is shown again, here or at another gate."""
+        code = self._park_code()
+        place.show(code)
+        if await place.opening(ANSWER_S) is None:
+            return
+        place.tell("nobody walked")
+        await asyncio.sleep(self._passage_s + 1)
+        other = self._random.choice((place, self._other(place)))
+        async with _standing_at(other, place):
+            await self._enter(other, code, 1)
+
+    async def walks_late(self, place: Place) -> None:
+        """The gate has given up on them; then they walk."""
+        place.show(self._park_code())
+        opening = await place.opening(ANSWER_S)
+        if opening is None:
+            return
+        await asyncio.sleep(self._passage_s + self._random.uniform(0.5, 20.0))
+        place.walk(opening.ordered_ns)
+        place.tell("late walker")
+
+    async def replays_at_two_gates(self, place: Place) -> None:
+        """One code at two turnstiles in the same millisecond; one person walks where one opens."""
+        other, code = self._other(place), self._park_code()
+        async with _standing_at(other, place):
+            place.show(code)
+            other.show(code)
+            for one in {place.name: place, other.name: other}.values():
+                await self._walk(one, await one.opening(ANSWER_S), 1)
+
+    async def shows_it_again(self, place: Place) -> None:
+        """The same code, after having walked: it is used."""
+        code = self._park_code()
+        await self._enter(place, code, 1)
+        await asyncio.sleep(self._random.uniform(3.5, 10.0))
+        await self._enter(place, code, 1)
+
+    async def _enter(self, place: Place, code: bytes, walks: int) -> int:
+        place.show(code)
+        opening = await place.opening(ANSWER_S)
+        if opening is None:  # once more, as people do
+            await asyncio.sleep(self._random.uniform(0.5, 4.0))
+            place.show(code)
+            opening = await place.opening(ANSWER_S)
+        return await self._walk(place, opening, walks)
+
+    async def _walk(self, place: Place, opening: Opening | None, walks: int) -> int:
+        if opening is None:
+            return 0
+        for _ in range(min(walks, opening.persons)):
+            await asyncio.sleep(self._random.uniform(0.3, 0.9))
+            place.walk(opening.ordered_ns)
+        return min(walks, opening.persons)
+
+    # ----------------------------------------------------------------------- anywhere
+
+    async def holds_out_rubbish(self, place: Place) -> None:
+        """No code at all."""
+        place.show(self._random.randbytes(self._random.randint(1, 400)))
+        await place.opening(ANSWER_S)
+
+    async def floods(self, place: Place) -> None:
+        """Rubbish, ten times a second."""
+        for _ in range(self._random.randint(8, 20)):
+            place.show(self._random.randbytes(40))
+            await asyncio.sleep(0.1)
+
+    async def forges(self, place: Place) -> None:
+        """Something made to look right."""
+        number = self._random.randrange(PHONES)
+        if self._random.random() < 0.5:
+            fault = self._random.choice(("expired code", "code from the future", "forged user signature", "truncated"))
+            place.show(FAULTS[fault](phone(number), self._now_s()))
+        else:
+            fault = self._random.choice(("unknown kid", "screenshot", "forged holder", "long integer"))
+            place.show(TOKEN_FAULTS[fault](wallet(number % WALLETS, "park-annual"), self._now_s()))
+        await place.opening(ANSWER_S)
+
+
+@asynccontextmanager
+async def _standing_at(other: Place, place: Place) -> AsyncIterator[None]:
+    """Also at a lane that is free."""
+    if other is place:
+        yield
+        return
+    async with other.queue:
+        yield
+
+
+Visit = Callable[[People, Place], Coroutine[Any, Any, None]]
+
+BUS: dict[str, tuple[int, Visit]] = {
+    "boards": (55, People.boards),
+    "boards with companions": (8, People.boards_with_companions),
+    "asks whether it worked": (8, People.asks_whether_it_worked),
+    "cheats at two doors": (8, People.cheats_at_two_doors),
+    "rubbish": (3, People.holds_out_rubbish),
+    "floods": (2, People.floods),
+    "forges": (6, People.forges),
+}
+PARK: dict[str, tuple[int, Visit]] = {
+    "enters": (50, People.enters),
+    "enters as a group": (8, People.enters_as_a_group),
+    "changes their mind": (8, People.changes_their_mind),
+    "walks late": (6, People.walks_late),
+    "replays at two gates": (8, People.replays_at_two_gates),
+    "shows it again": (6, People.shows_it_again),
+    "rubbish": (3, People.holds_out_rubbish),
+    "floods": (2, People.floods),
+    "forges": (6, People.forges),
+}
+
+# What a board notices that nobody paid for.
+ODD_SIGNALS = {"forced": GateSignal.FORCED, "reverse": GateSignal.REVERSE, "gate fault": GateSignal.FAULT}

@@ -1,0 +1,88 @@
+"""What happened on one day, in order.
+
+Laws of this file:
+- An event is told at the moment it happens, by the far end that sees it; the order of the list is the order of things.
+- `ordered_ns` names a presentation: the monotonic stamp of its last byte. A lane never has two with the same.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from terminal.core.entries import Draft, Entry
+from terminal.core.model import EntryName, GateSignal, Reading, Ref
+
+
+class Booted(NamedTuple):
+    """A terminal began on the disk."""
+
+    at_ms: int
+
+
+class Died(NamedTuple):
+    """It ended: cut, killed, broken or told to stop."""
+
+    at_ms: int
+    why: str
+
+
+class Read(NamedTuple):
+    """A reader handed a payload to the terminal; it is judged before anything else happens."""
+
+    at_ms: int
+    lane: str
+    reading: Reading
+
+
+class Drafted(NamedTuple):
+    """Something was given to the store to write, whether it came to the disk or not."""
+
+    at_ms: int
+    draft: Draft
+
+
+class Committed(NamedTuple):
+    """An entry is on the disk."""
+
+    at_ms: int
+    entry: Entry
+    digest: bytes
+
+
+class Opened(NamedTuple):
+    """A gate opened."""
+
+    at_ms: int
+    lane: str
+    persons: int
+    ordered_ns: int
+
+
+class Walked(NamedTuple):
+    """Somebody walked because of an opening, and the board saw it."""
+
+    at_ms: int
+    lane: str
+    ordered_ns: int
+
+
+class Signalled(NamedTuple):
+    """The terminal heard a signal of the board."""
+
+    at_ms: int
+    lane: str
+    signal: GateSignal
+
+
+Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled
+
+
+@dataclass
+class Recorded:
+    """A whole day, for the checkers."""
+
+    log: list[Event] = field(default_factory=list)
+    held: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what head office counts: name, hash
+    aside: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what it refused
+    blocked: dict[int, frozenset[Ref]] = field(default_factory=dict)  # parameter version → who must not pass
+    leftovers: list[str] = field(default_factory=list)  # tasks, timers, transports and errors nobody heard
+    deaths: list[str] = field(default_factory=list)  # a terminal that ended for a reason no trouble explains

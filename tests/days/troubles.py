@@ -1,0 +1,216 @@
+"""What goes wrong on a simulated day, and when.
+
+Laws of this file:
+- Each kind strikes most days once or twice; kinds of one device take turns, devices fail independently.
+- Troubles pass: whoever set one takes it back, and by evening everything works again.
+- Power is cut within five milliseconds of a tap, or at any moment.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+from terminal.core.model import GateAnswer, GateSignal
+from terminal.ports import RawParameters
+from tests.days.office import MODES
+from tests.days.people import ODD_SIGNALS
+from tests.days.world import LaneOutside, World
+
+DAY_S = 16 * 3600.0
+QUIET_S = 1800.0  # before the evening nothing new goes wrong
+NEAR_S = 0.005
+
+Trouble = Callable[["Troubles"], Coroutine[Any, Any, None]]
+
+
+class Troubles:
+    """One day's troubles."""
+
+    def __init__(self, world: World, random: Random, cut: Callable[[str], bool]) -> None:
+        self._world = world
+        self._random = random
+        self._cut = cut  # "power cut", "flush failed", …: ends the running terminal; False when none is running
+        self._evening_s = DAY_S - QUIET_S
+
+    def all(self) -> list[Coroutine[Any, Any, None]]:
+        """The whole day's; each ends when its troubles have passed."""
+        devices = [self._take_turns(kinds) for kinds in (MODES, tuple(DISK), tuple(GATE), tuple(OTHERS))]
+        return devices + [self._cut_power() for _ in range(self._random.choice((2, 2, 3, 4)))]
+
+    async def _take_turns(self, kinds: Sequence[str]) -> None:
+        """Each kind of a device in its turn, with quiet between them; most kinds come, some twice."""
+        plan = [kind for kind in kinds if self._random.random() < 0.9] + [self._random.choice(kinds)]
+        self._random.shuffle(plan)
+        every_s = self._evening_s / len(plan)
+        for number, kind in enumerate(plan):
+            await self._until(every_s * (number + 0.6 * self._random.random()))
+            trouble = (DISK | GATE | OTHERS).get(kind)
+            if trouble is None:
+                await self._office(kind, every_s)
+            else:
+                await trouble(self)
+
+    async def _until(self, at_s: float) -> None:
+        await asyncio.sleep(max(0.0, at_s - self._world.clock.monotonic_s()))
+
+    def _lane(self) -> LaneOutside:
+        return self._random.choice(list(self._world.lanes.values()))
+
+    def _count(self, kind: str) -> None:
+        self._world.troubles[kind] += 1
+
+    async def _tap(self) -> None:
+        """The next tap anywhere."""
+        tapped = asyncio.Event()
+        self._world.taps.append(tapped)
+        await tapped.wait()
+        self._world.taps.remove(tapped)
+
+    # ----------------------------------------------------------------------- power
+
+    async def _cut_power(self) -> None:
+        await self._until(self._random.uniform(0, self._evening_s - 3600))
+        at_a_tap = self._random.random() < 0.7
+        while True:
+            if at_a_tap:
+                await self._tap()
+                await asyncio.sleep(self._random.uniform(0, NEAR_S))
+            if self._cut("power cut"):
+                return
+            await asyncio.sleep(60)
+
+    # ----------------------------------------------------------------------- head office
+
+    async def _office(self, mode: str, every_s: float) -> None:
+        self._world.office.mode = mode
+        await asyncio.sleep(self._random.uniform(200, every_s * 0.3))
+        self._world.office.mode = None
+
+    # ----------------------------------------------------------------------- the disk
+
+    async def _slow_disk(self) -> None:
+        disk, usual_s = self._world.disk, self._world.disk.latency_s
+        disk.latency_s = self._random.choice((0.06, 0.2, 0.5, 1.2))
+        before = len(disk.stored)
+        await asyncio.sleep(self._random.uniform(300, 1800))
+        disk.latency_s = usual_s
+        if len(disk.stored) > before:
+            self._count("disk slow")
+
+    async def _full_disk(self) -> None:
+        self._world.disk.full = True
+        await asyncio.sleep(self._random.uniform(200, 900))
+        self._world.disk.full = False
+
+    async def _failing_flush(self) -> None:
+        self._world.disk.failing = True  # until it was met: the terminal's next start finds a disk that works
+
+    # ----------------------------------------------------------------------- gates and readers
+
+    async def _unanswered(self) -> None:
+        gate = self._lane().gate
+        gate.moves_unheard = self._random.random() < 0.5
+        gate.answer = GateAnswer.UNKNOWN
+
+    async def _not_sent(self) -> None:
+        self._lane().gate.answer = GateAnswer.NOT_SENT
+
+    async def _board_unplugged(self) -> None:
+        gate = self._lane().gate
+        gate.plug(False)
+        await asyncio.sleep(self._random.uniform(1, 200))
+        gate.plug(True)
+        self._count("board unplugged")
+
+    async def _reader_unplugged(self) -> None:
+        reader = self._lane().reader
+        reader.plug(False)
+        await asyncio.sleep(self._random.uniform(1, 200))
+        reader.plug(True)
+        self._count("reader unplugged")
+
+    # ----------------------------------------------------------------------- parameters, clock, people
+
+    async def _new_parameters(self) -> None:
+        self._world.source.put(self._world.publish())
+        self._count("parameters swapped")
+
+    async def _broken_parameters(self) -> None:
+        good = self._world.publish()
+        broken = RawParameters(good)
+        name = self._random.choice(sorted(broken))
+        broken[name] = broken[name][: len(broken[name]) // 2]
+        self._world.source.put(broken)
+        await asyncio.sleep(self._random.uniform(60, 600))
+        self._world.source.put(good)
+        self._count("parameters broken")
+
+    async def _old_parameters(self) -> None:
+        self._world.source.put(self._world.first)
+        await asyncio.sleep(self._random.uniform(60, 600))
+        self._world.source.put(self._world.newest)
+        self._count("parameters old")
+
+    async def _clock_steps(self) -> None:
+        clock = self._world.clock
+        clock.error_ms = self._random.choice((-3_600_000, -90_000, -2_000, 3_000, 40_000, 600_000))
+        self._count("clock jump")
+        await asyncio.sleep(self._random.uniform(300, 1500))
+        clock.error_ms = 0
+
+    async def _clock_unsure(self) -> None:
+        clock = self._world.clock
+        clock.uncertainty_ms = self._random.choice((5_000, 70_000))
+        await asyncio.sleep(self._random.uniform(200, 900))
+        clock.uncertainty_ms = 0
+        self._count("clock unsure")
+
+    async def _emergency(self) -> None:
+        gate = self._lane().gate
+        gate.signal(GateSignal.EMERGENCY_ON)
+        await asyncio.sleep(self._random.uniform(60, 400))
+        gate.signal(GateSignal.EMERGENCY_OFF)
+        self._count("emergency")
+
+    async def _told_to_stop(self) -> None:
+        while not self._cut("told to stop"):
+            await asyncio.sleep(30)
+        self._count("told to stop")
+
+
+def _notices(kind: str) -> Trouble:
+    """The board tells of something nobody paid for."""
+
+    async def trouble(self: Troubles) -> None:
+        lane = self._lane()
+        while not lane.gate.signal(ODD_SIGNALS[kind]):
+            await asyncio.sleep(30)
+        self._count(kind)
+
+    return trouble
+
+
+DISK: dict[str, Trouble] = {
+    "disk slow": Troubles._slow_disk,
+    "disk full": Troubles._full_disk,
+    "flush failed": Troubles._failing_flush,
+}
+GATE: dict[str, Trouble] = {
+    "gate unanswered": Troubles._unanswered,
+    "gate not sent": Troubles._not_sent,
+    "board unplugged": Troubles._board_unplugged,
+    "reader unplugged": Troubles._reader_unplugged,
+    **{kind: _notices(kind) for kind in ODD_SIGNALS},
+}
+OTHERS: dict[str, Trouble] = {
+    "parameters swapped": Troubles._new_parameters,
+    "parameters broken": Troubles._broken_parameters,
+    "parameters old": Troubles._old_parameters,
+    "clock jump": Troubles._clock_steps,
+    "clock unsure": Troubles._clock_unsure,
+    "emergency": Troubles._emergency,
+    "told to stop": Troubles._told_to_stop,
+}
+PEOPLE = ("nobody walked", "late walker")
+KINDS = (*MODES, *DISK, *GATE, *OTHERS, *PEOPLE)  # a run in which one of these never struck proves nothing about it

@@ -1,0 +1,193 @@
+"""One day's outside: lanes with their devices, head office and its ways to fail, the parameters' source.
+
+Laws of this file:
+- Everything here outlives the terminal: a power cut darkens it, and the next terminal finds it as it is.
+- A trouble is counted when it did something, not when it was meant to.
+"""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
+
+from simulators import pki
+from simulators.clockwork import SimulatedClock
+from simulators.memory import MemoryGate, MemoryIndicator, MemoryParameters, MemoryReader
+from simulators.parameters import ParameterOffice
+from simulators.store import Disk, SimulatedStore
+from terminal.assemble import LaneParts, Parts
+from terminal.core.entries import Draft, Entry
+from terminal.core.model import GateAnswer, GateEvent, GateSignal, PassageMode, Reading, Ref
+from terminal.core.parameters import Policies
+from terminal.ports import RawParameters, StoreFull
+from terminal.runtime.lane import LaneRules
+from tests.days.office import CapriciousHeadOffice, OfficeInProcess
+from tests.days.people import PHONES, Opening, phone
+from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Signalled, Walked
+
+TERMINAL = "site-1"
+MORNING_MS = 1_799_962_200_000  # half past five in the morning, in Beijing
+PASSAGE_S, HOLD_S = 6, 5.0
+POLL_S = 20.0
+
+
+class World:
+    """Everything outside the terminal, and the record of the day."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.clock = SimulatedClock(MORNING_MS)
+        self.recorded = Recorded()
+        self.troubles: Counter[str] = Counter()
+        self.presented = 0
+        self.taps: list[asyncio.Event] = []  # whoever waits for the next tap
+        self.disk = Disk(seed=random.getrandbits(32))
+        receipt, sealing = ec.generate_private_key(ec.SECP256R1()), x25519.X25519PrivateKey.generate()
+        self.head_office = CapriciousHeadOffice(Path(":memory:"), receipt, sealing)
+        self.parameters = ParameterOffice(
+            Path(), pki.public_halves(receipt, sealing), policies=Policies(hotline="12333", passage_s=PASSAGE_S)
+        )
+        self.first = self.publish()  # an old set may come back one day
+        self.source = MemoryParameters(self.first)
+        self.office = OfficeInProcess(TERMINAL, self.head_office, random, self.troubles)
+        self.is_park = random.random() < 0.5
+        names = ["east", "west", "north"][: random.choice((2, 3))] if self.is_park else ["front", "rear"]
+        self.lanes = {name: LaneOutside(name, self) for name in names}
+
+    def now_s(self) -> int:
+        """What people's phones say."""
+        return self.clock.true_ms() // 1000
+
+    def tell(self, event: Any) -> None:
+        """Record what happened."""
+        self.recorded.log.append(event)
+
+    def publish(self) -> RawParameters:
+        """The next version; somebody more is blocked in it, and somebody is forgiven."""
+        office = self.parameters
+        office.blocks = office.blocks[-3:]
+        rider = phone(self.random.randrange(PHONES))
+        office.block(_medium_of(office, rider.account), lost=True)
+        office.version += 1
+        self.recorded.blocked[office.version] = frozenset(Ref(bytes.fromhex(one.ref)) for one in office.blocks)
+        self.newest = RawParameters(office.files(self.issued_ms()))
+        return self.newest
+
+    def issued_ms(self) -> int:
+        """Now; the first set was made before the day began."""
+        return MORNING_MS if self.parameters.version == 1 else self.clock.true_ms()
+
+    def parts(self) -> Parts:
+        """What a terminal is made of today."""
+        store = RecordingStore(self.disk, self)
+        mode, service = (PassageMode.SENSOR, "admission") if self.is_park else (PassageMode.ASSUMED, "fare")
+        lanes = [
+            LaneParts(LaneRules(lane.name, service, mode), [lane.reader], lane.gate, [lane.indicator])
+            for lane in self.lanes.values()
+        ]
+        return Parts(
+            terminal=TERMINAL,
+            clock=self.clock,
+            store=store,
+            parameters=self.source,
+            office=self.office,
+            lanes=lanes,
+            parameter_poll_s=POLL_S,
+            random=Random(self.random.getrandbits(32)),
+        )
+
+    def power(self, on: bool) -> None:
+        """Of every device."""
+        for lane in self.lanes.values():
+            lane.reader.powered = lane.gate.powered = on
+
+
+_REFS: dict[bytes, Ref] = {}
+
+
+def _medium_of(office: ParameterOffice, account: bytes) -> Ref:
+    """The keyed hash of a ride code's account; it is the same every day."""
+    if account not in _REFS:
+        _REFS[account] = office.ref("tu", account)
+    return _REFS[account]
+
+
+class LaneOutside:
+    """One lane's devices and the people before them."""
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name = name
+        self.queue = asyncio.Lock()
+        self.reader = MemoryReader(world.clock)
+        self.gate = MemoryGate(world.clock, HOLD_S)
+        self.indicator = MemoryIndicator()
+        self.reader.on_read = self._read
+        self.gate.on_open = self._opened
+        self.gate.on_answer = self._unanswered
+        self.gate.on_event = self._signalled
+        self._world = world
+        self._openings: asyncio.Queue[Opening] = asyncio.Queue()
+
+    def show(self, payload: bytes) -> None:
+        """Hold out a code; what opened before was for somebody else."""
+        while not self._openings.empty():
+            self._openings.get_nowait()
+        if self.reader.show(payload):
+            for tapped in self._world.taps:
+                tapped.set()
+
+    async def opening(self, within_s: float) -> Opening | None:
+        """The gate's next opening, if it comes in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._openings.get()
+        except TimeoutError:
+            return None
+
+    def walk(self, ordered_ns: int) -> None:
+        """One person walks; written down where the board could tell the terminal."""
+        if self.gate.signal(GateSignal.PASSAGE):
+            self._world.tell(Walked(self._world.clock.true_ms(), self.name, ordered_ns))
+
+    def tell(self, trouble: str) -> None:
+        """Count a trouble that somebody was."""
+        self._world.troubles[trouble] += 1
+
+    def _read(self, payload: bytes, at: Reading) -> None:
+        self._world.presented += 1
+        self._world.tell(Read(self._world.clock.true_ms(), self.name, at))
+
+    def _opened(self, persons: int, ordered_at: Reading) -> None:
+        self._world.tell(Opened(self._world.clock.true_ms(), self.name, persons, ordered_at.monotonic_ns))
+        self._openings.put_nowait(Opening(persons, ordered_at.monotonic_ns))
+
+    def _unanswered(self, answer: GateAnswer) -> None:
+        self._world.troubles["gate unanswered" if answer is GateAnswer.UNKNOWN else "gate not sent"] += 1
+
+    def _signalled(self, event: GateEvent) -> None:
+        self._world.tell(Signalled(self._world.clock.true_ms(), self.name, event.signal))
+
+
+class RecordingStore(SimulatedStore):
+    """The simulated store; tells what it was given and what came to the disk."""
+
+    def __init__(self, disk: Disk, world: World) -> None:
+        super().__init__(disk)
+        self._world = world
+
+    async def append(self, draft: Draft) -> Entry:
+        """See the port."""
+        self._world.tell(Drafted(self._world.clock.true_ms(), draft))
+        try:
+            return await super().append(draft)
+        except StoreFull:
+            self._world.troubles["disk full"] += 1
+            raise
+
+    def _insert(self, draft: Draft) -> Entry:
+        entry = super()._insert(draft)
+        self._world.tell(Committed(self._world.clock.true_ms(), entry, self.disk.stored[-1].hash))
+        return entry

@@ -1,0 +1,233 @@
+"""A site to tell stories in: the real terminal over simulated ports, on the loop that jumps.
+
+Laws of this file:
+- The terminal is put together by `terminal.assemble`; nothing of it is replaced, unless the story plants a bug.
+- Waiting costs nothing: a story may last for days.
+- A story asks what people would see: what the display says, what opened, what was charged, what head office holds.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from simulators import pki
+from simulators.clockwork import SimulatedClock, new_loop
+from simulators.memory import MemoryGate, MemoryIndicator, MemoryParameters, MemoryReader
+from simulators.office import HeadOffice
+from simulators.parameters import ParameterOffice
+from simulators.store import Disk, SimulatedStore
+from terminal.assemble import LaneParts, Parts, Terminal
+from terminal.core.entries import Decided, Entry, Fact
+from terminal.core.model import GateSignal, PassageMode, Reason, Verdict
+from terminal.core.parameters import Policies
+from terminal.ports import OfficeError, RawParameters
+from terminal.runtime.lane import LaneRules
+from terminal.runtime.uploader import UploadRules
+
+NOW_MS = 1_800_000_000_000
+PASSAGE_S = 8
+ANSWER_S = 0.4  # the terminal has long answered by then; a person has not moved yet
+
+
+F = TypeVar("F", bound=Fact)
+
+
+class Network:
+    """The Office port: head office at the end of a network that may be away."""
+
+    def __init__(self, terminal: str, office: HeadOffice) -> None:
+        self.up = True
+        self.arrived: list[bytes] = []  # entries in the order of their arrival
+        self._terminal = terminal
+        self._office = office
+
+    async def last_held(self) -> bytes:
+        """See the port."""
+        self._reach()
+        return self._office.last_held(self._terminal)
+
+    async def send(self, batch: bytes) -> bytes:
+        """See the port."""
+        self._reach()
+        held = {row[0] for row in self._office.db.execute("SELECT data FROM records")}
+        receipt = self._office.receive(self._terminal, batch)
+        self.arrived += [
+            row[0] for row in self._office.db.execute("SELECT data FROM records ORDER BY rowid") if row[0] not in held
+        ]
+        return receipt
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _reach(self) -> None:
+        if not self.up:
+            raise OfficeError("no network")
+
+
+class Door:
+    """One lane, as people see it."""
+
+    def __init__(self, name: str, clock: SimulatedClock) -> None:
+        self.name = name
+        self.reader, self.gate, self.indicator = MemoryReader(clock), MemoryGate(clock), MemoryIndicator()
+        self.opened: list[int] = []  # for how many, each time
+        self.gate.on_open = lambda persons, ordered_at: self.opened.append(persons)
+
+    @property
+    def says(self) -> Reason | None:
+        """What the display says."""
+        return None if self.indicator.shown is None else self.indicator.shown.reason
+
+    async def show(self, code: bytes) -> Reason | None:
+        """Hold out a code; what the display says then, None where it stays silent."""
+        self.indicator.shown = None
+        self.reader.show(code)
+        await asyncio.sleep(ANSWER_S)
+        return self.says
+
+    async def walk(self, persons: int = 1) -> None:
+        """So many walk through, one after the other."""
+        for _ in range(persons):
+            self.gate.signal(GateSignal.PASSAGE)
+            await asyncio.sleep(ANSWER_S)
+
+
+class World:
+    """One vehicle or site, its terminal, and head office."""
+
+    def __init__(self, place: Path, service: str, passage: PassageMode) -> None:
+        self.clock = SimulatedClock(NOW_MS)
+        self.disk = Disk(seed=1)
+        keys = pki.write_office_keys(place / "office-keys")
+        self.office = HeadOffice(place / "office.db", *pki.load_office_keys(place / "office-keys"))
+        policies = Policies(hotline="12333", passage_s=PASSAGE_S)
+        self.head = ParameterOffice(place / "parameters", keys, policies=policies)
+        self.parameters = MemoryParameters(self._files())
+        self.network = Network("T1", self.office)
+        self.front, self.rear = Door("front", self.clock), Door("rear", self.clock)
+        self._service, self._passage = service, passage
+        self.terminal: Terminal | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+
+    @property
+    def now_s(self) -> int:
+        """Unix seconds, as everybody's phone has them."""
+        return self.clock.true_ms() // 1000
+
+    # ----------------------------------------------------------------------- the terminal's life
+
+    async def start(self) -> None:
+        """Switch the terminal on."""
+        self._stop = asyncio.Event()
+        doors = (self.front, self.rear)
+        self.terminal = Terminal(
+            Parts(
+                terminal="T1",
+                clock=self.clock,
+                store=SimulatedStore(self.disk),
+                parameters=self.parameters,
+                office=self.network,
+                lanes=[
+                    LaneParts(
+                        LaneRules(door.name, self._service, self._passage), [door.reader], door.gate, [door.indicator]
+                    )
+                    for door in doors
+                ],
+                upload_rules=UploadRules(longest_wait_s=5.0),
+                random=Random(1),
+            )
+        )
+        self._running = asyncio.ensure_future(self.terminal.run(self._stop))
+        await self.terminal.ready.wait()
+        await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        """Tell it to stop, and wait until it has."""
+        assert self._running is not None
+        self._stop.set()
+        await self._running
+
+    async def cut_power(self) -> None:
+        """Now."""
+        assert self._running is not None
+        self.disk.cut_power()
+        self._running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._running
+
+    async def restart(self) -> None:
+        """A power cut, and on again."""
+        await self.cut_power()
+        await self.start()
+
+    async def publish(self) -> None:
+        """Head office's new parameters arrive."""
+        self.head.version += 1
+        self.parameters.put(self._files())
+        await asyncio.sleep(2.0)
+
+    def _files(self) -> RawParameters:
+        self.head.version = max(1, self.head.version)
+        return RawParameters(self.head.files(NOW_MS - 60_000))
+
+    # ----------------------------------------------------------------------- what was written
+
+    def written(self) -> list[Entry]:
+        """The journal."""
+        return self.disk.entries()
+
+    def facts(self, kind: type[F]) -> list[F]:
+        """Facts of one kind, in order."""
+        return [entry.fact for entry in self.written() if isinstance(entry.fact, kind)]
+
+    def charged_fen(self) -> int:
+        """What all rides and tickets came to, before anything was annulled."""
+        return sum(fact.charge.amount_fen for fact in self.decisions(Verdict.GRANT) if fact.charge is not None)
+
+    def decisions(self, verdict: Verdict) -> list[Decided]:
+        """Decisions of one verdict."""
+        return [fact for fact in self.facts(Decided) if fact.verdict is verdict]
+
+    async def settled(self) -> None:
+        """Wait until head office holds everything."""
+        assert self.terminal is not None and self.terminal.site is not None
+        async with asyncio.timeout(3600):
+            while self.terminal.site.journal.head().unsent:  # loop time: it jumps
+                await asyncio.sleep(1.0)
+
+
+Told = Callable[[World], Awaitable[None]]
+
+
+def story(service: str, passage: PassageMode) -> Callable[[Told], Callable[[Path], None]]:
+    """Make a story a test: told once, in a new world, on a loop that jumps; nothing is left running."""
+
+    def make(told: Told) -> Callable[[Path], None]:
+        async def tell(place: Path) -> None:
+            world = World(place, service, passage)
+            try:
+                await world.start()
+                await told(world)
+            finally:
+                await world.cut_power()
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        def test(tmp_path: Path) -> None:
+            loop = new_loop()
+            try:
+                loop.run_until_complete(tell(tmp_path))
+            finally:
+                loop.close()
+
+        test.__name__, test.__doc__, test.__module__ = told.__name__, told.__doc__, told.__module__
+        return test
+
+    return make
+
+
+bus = story("fare", PassageMode.ASSUMED)
+park = story("admission", PassageMode.SENSOR)

@@ -31,7 +31,7 @@ from terminal.core.entries import (
     link,
 )
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
-from terminal.ports import Clock, Store, StoreBroken, StoreFull
+from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
 
 
 class Settings(Value, frozen=True):
@@ -91,7 +91,7 @@ class SimulatedStore:
     def open(self, terminal: str, at: Instant) -> Head:
         """See the port."""
         if self.disk.holder is not None:
-            raise StoreBroken("the disk is in use by another terminal")
+            raise StoreInUse("the disk is in use by another terminal")
         self._terminal = terminal
         damage = self._recover()
         self.disk.holder, self._broken = self, None

@@ -92,7 +92,7 @@ class Terminal:
         journal = Journal(parts.store, parts.clock, parts.terminal)
         try:
             sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s)
-            first = sync.start(journal.head().parameter_version)
+            first = sync.start(journal.head().parameter_version, self._alarm)
             self.site = site = Site(journal, first, parts.clock)
             self._check_lanes(first)
             await self._write_start(site, first)
@@ -149,7 +149,7 @@ class Terminal:
             health = DeviceHealth(name)
             self._health.append(health)
             workers.append(supervise(health, run, parts.clock))
-        workers.append(sync.run(lambda new: self._swap(site, new), self._alarm))
+        workers.append(sync.run(site.parameters, lambda new: self._swap(site, new), self._alarm, site.now))
         workers.append(self._write_facts(site))
         workers.append(uploader.run())
         if parts.state_dir is not None:
@@ -245,7 +245,15 @@ def build(settings: Settings) -> Parts:
     """The parts a configuration describes."""
     clock = SystemClock()
     state_dir = Path(settings.terminal.state_dir)
-    state_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            str(settings.file),
+            "terminal",
+            f"state_dir {state_dir}: {error.strerror}",
+            "name a directory the terminal's user may write to",
+        ) from error
     store = settings.store
     if "path" not in store.options:
         store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})

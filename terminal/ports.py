@@ -52,6 +52,10 @@ class StoreBroken(Exception):
     """The store can no longer be trusted (a failed fsync, damage): the process must end and re-verify."""
 
 
+class StoreInUse(StoreBroken):
+    """Another process has the store open: nothing is wrong with it, but this process must not go on."""
+
+
 # --------------------------------------------------------------------------- time
 
 
@@ -110,7 +114,7 @@ class Store(Protocol):
     """Durable entries, in order. One writer; readers never write."""
 
     def open(self, terminal: str, at: Instant) -> Head:
-        """Lock, recover, verify the tail, begin an epoch where one is needed. Blocking. Raises StoreBroken."""
+        """Lock, recover, verify the tail, begin an epoch if one is needed. Blocking. Raises StoreBroken or StoreInUse."""
 
     async def append(self, draft: Draft) -> Entry:
         """Durable when it returns. Raises StoreFull (nothing written) or StoreBroken (end the process)."""
@@ -209,4 +213,5 @@ __all__ = [
     "Store",
     "StoreBroken",
     "StoreFull",
+    "StoreInUse",
 ]

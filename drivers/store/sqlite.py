@@ -22,7 +22,7 @@ from drivers.store.schema import migrate
 from drivers.store.writer import Writer
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.model import EntryName, Instant, Ref, Use, Value
-from terminal.ports import Clock, Store, StoreBroken
+from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
 PRUNE_AT_ONCE = 500
 
@@ -51,9 +51,9 @@ class SqliteStore:
 
     def open(self, terminal: str, at: Instant) -> Head:
         """See the port."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock()
         try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock()
             self._open(terminal, at)
         except (apsw.Error, OSError, ValueError) as error:
             self._unlock()
@@ -89,7 +89,9 @@ class SqliteStore:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._unlock()
-            raise StoreBroken(f"{self.directory} is in use by another terminal") from error
+            raise StoreInUse(
+                f"{self.directory} is in use by another terminal: end that one, or name another state_dir for this one"
+            ) from error
 
     def _unlock(self) -> None:
         if self._lock_fd is not None:

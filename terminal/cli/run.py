@@ -10,12 +10,13 @@ from pathlib import Path
 from terminal import logs
 from terminal.assemble import assemble
 from terminal.cli import exit_codes
-from terminal.ports import DeviceError, StoreBroken
+from terminal.ports import DeviceError, StoreBroken, StoreInUse
 from terminal.settings import SettingsError, load
 
 EXIT_CODE_OF: dict[type[Exception], int] = {
     SettingsError: exit_codes.SETTINGS,
     DeviceError: exit_codes.DEVICE,
+    StoreInUse: exit_codes.IN_USE,  # before its own kind
     StoreBroken: exit_codes.JOURNAL,
 }
 

@@ -1,0 +1,1 @@
+"""Tests mirror the sources; contracts, stories and days stand beside them."""

@@ -1,0 +1,1 @@
+"""Gates, lamps and inputs on relay boards."""

@@ -1,0 +1,1 @@
+"""What shows and sounds without a wire."""

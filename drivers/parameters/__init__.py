@@ -1,0 +1,1 @@
+"""Where parameter sets come from."""

@@ -1,0 +1,1 @@
+"""Scan modules: bytes to payloads."""

@@ -1,0 +1,1 @@
+"""Nouns and rules: pure. No clock, no file, no wire, no wait."""

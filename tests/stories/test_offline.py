@@ -75,5 +75,5 @@ async def test_an_old_disk_is_noticed_by_head_office(bus: World) -> None:
     assert status["duplicates"] == 0
     rides = bus.office.db.execute("SELECT count(*) FROM records WHERE kind = 'decision'").fetchone()[0]
     assert rides == 3
-    aside = [decode(row[0]).fact for row in bus.office.db.execute("SELECT data FROM conflicts")]
+    aside = [decode(row[0]).fact for row in bus.office.db.execute("SELECT data FROM aside")]
     assert not any(isinstance(fact, Decided) for fact in aside)

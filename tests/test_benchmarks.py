@@ -1,0 +1,54 @@
+"""Benchmarks run and say what they promise; how fast they are is not a test's affair."""
+
+import importlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import pairing
+from benchmarks.__main__ import NAMES, table
+
+ROOT = Path(__file__).resolve().parents[1]
+PROMISED = {
+    "verify": {"ride_code_ratio", "card_token_ratio", "gmssl_speedup"},
+    "tap": {"ratio_p50", "p50_ms", "p99_ms"},
+    "memory": {"rss_mib"},
+    "journal": {"single_ratio", "group_ratio", "group_flushes"},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_says_what_it_promises(name: str) -> None:
+    """As its own process; the last line is one JSON object of finite figures."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, "--json", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures.keys() >= PROMISED[name]
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    assert importlib.import_module(f"benchmarks.{name}").LIMITS.keys() <= figures.keys()
+
+
+def test_a_figure_over_its_limit_is_marked() -> None:
+    """Not hidden, and not an error."""
+    lines = table("one", {"ratio": 2.5, "other": 1.0}, {"ratio": 2.0, "other": 2.0})
+    assert ["OVER" in line for line in lines] == [False, True, False]
+
+
+def test_contenders_take_turns() -> None:
+    """Every round calls each once, and begins with another."""
+    calls: list[str] = []
+    took = pairing.interleaved({name: lambda number, name=name: calls.append(name) for name in "ab"}, 3)  # type: ignore[misc]  # bound early
+    assert calls == ["a", "b", "b", "a", "a", "b"]
+    assert [len(values) for values in took.values()] == [3, 3]
+    assert pairing.quantile_ms([3_000_000, 1_000_000, 2_000_000], 0.5) == 2.0

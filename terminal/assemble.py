@@ -257,7 +257,7 @@ def build(settings: Settings) -> Parts:
     store = settings.store
     if "path" not in store.options:
         store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})
-    boards = {name: open_device(settings, device, clock) for name, device in settings.boards.items()}
+    boards = {name: open_board(settings, device, clock) for name, device in settings.boards.items()}
     return Parts(
         terminal=settings.terminal.id,
         clock=clock,
@@ -267,7 +267,7 @@ def build(settings: Settings) -> Parts:
         lanes=[_lane(settings, lane, boards, clock) for lane in settings.lanes],
         state_dir=state_dir,
         boards={name: board.run for name, board in boards.items()},
-        power=None if settings.power is None else _wired(settings, settings.power, boards, clock, "power"),
+        power=None if settings.power is None else open_wired(settings, settings.power, boards, clock, "power"),
         stop_upload_s=settings.terminal.stop_upload_s,
         upload_rules=settings.upload,
     )
@@ -282,23 +282,42 @@ def open_device(settings: Settings, device: Device, clock: Clock) -> Any:
     return driver.open(driver_settings(settings, device, driver.settings), clock)
 
 
-def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock) -> LaneParts:
-    if lane.service not in SERVICES:
+def open_board(settings: Settings, device: Device, clock: Clock) -> Any:
+    """Open a board: a device that others are wired to."""
+    board = open_device(settings, device, clock)
+    if not hasattr(board, "WIRINGS"):
         raise SettingsError(
-            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
+            str(settings.file), device.section, f"driver {device.driver!r} is no board", "such as board.modbus"
         )
-    gate = lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
-    return LaneParts(
-        rules=LaneRules(lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"),
-        readers=[open_device(settings, reader, clock) for reader in lane.readers],
-        gate=_wired(settings, gate, boards, clock, "gate"),
-        indicators=[_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],
-    )
+    return board
 
 
-def _wired(settings: Settings, device: Device, boards: Mapping[str, Any], clock: Clock, what: str) -> Any:
+def open_wired(settings: Settings, device: Device, boards: Mapping[str, Any], clock: Clock, what: str) -> Any:
     """A device of its own, or one wired to a board: the board knows its wirings by what they are."""
     if device.board is None:
         return open_device(settings, device, clock)
     board = boards[device.board]
     return getattr(board, what)(driver_settings(settings, device, board.WIRINGS[what]))
+
+
+def check_service(settings: Settings, lane: LaneSettings) -> None:
+    """Raises SettingsError for a service nobody knows."""
+    if lane.service not in SERVICES:
+        raise SettingsError(
+            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
+        )
+
+
+def gate_of(lane: LaneSettings) -> Device:
+    """The lane's gate; one that opens nothing where none is named."""
+    return lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
+
+
+def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock) -> LaneParts:
+    check_service(settings, lane)
+    return LaneParts(
+        rules=LaneRules(lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"),
+        readers=[open_device(settings, reader, clock) for reader in lane.readers],
+        gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),
+        indicators=[open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],
+    )

@@ -3,6 +3,7 @@
 Laws of this file:
 - One event is one line; control characters are escaped by JSON, so nothing held out can forge a line.
 - A source that shouts is capped; what was dropped is counted in the next line.
+- Bytes are never written, only how many: they may be what a rider held out.
 - A traceback shows where, never with what: no locals, no payload.
 """
 
@@ -33,7 +34,11 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(record.exc_info[2])]
-        return json.dumps(line, ensure_ascii=True, default=str, separators=(",", ":"))
+        return json.dumps(line, ensure_ascii=True, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: object) -> str:
+    return f"{len(value)} bytes" if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 class RateLimit(logging.Filter):

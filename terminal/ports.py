@@ -81,6 +81,7 @@ class CodeReader(Protocol):
         """Payloads as they arrive. Raises DeviceError when the reader is gone."""
 
 
+@runtime_checkable
 class Gate(Protocol):
     """A barrier, or the light that stands for one."""
 
@@ -114,7 +115,7 @@ class Store(Protocol):
     """Durable entries, in order. One writer; readers never write."""
 
     def open(self, terminal: str, at: Instant) -> Head:
-        """Lock, recover, verify the tail, begin an epoch if one is needed. Blocking. Raises StoreBroken or StoreInUse."""
+        """Lock, recover, verify the tail, begin an epoch if needed. Blocking. Raises StoreBroken or StoreInUse."""
 
     async def append(self, draft: Draft) -> Entry:
         """Durable when it returns. Raises StoreFull (nothing written) or StoreBroken (end the process)."""

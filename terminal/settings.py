@@ -1,7 +1,7 @@
 """A site's configuration: TOML → frozen structs.
 
 Laws of this file:
-- An unknown or missing key names file, section and key, and what to do.
+- An unknown or missing key names file, section and key, and what to do; a lane's section names its device too.
 - What a driver needs is the driver's: its table stays raw here and is checked against the driver's own `Settings`.
 - A relative path is relative to the configuration file.
 """
@@ -15,7 +15,7 @@ import msgspec
 from terminal.core.model import PassageMode, Value
 from terminal.runtime.uploader import UploadRules
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 PATH_KEYS = ("path", "state_dir", "ca", "certificate", "key")  # resolved against the file's directory
 SERIAL = "serial:"
 
@@ -82,14 +82,14 @@ class _Lane(Value, frozen=True, forbid_unknown_fields=True):
 
 
 class _File(Value, frozen=True, forbid_unknown_fields=True):
-    terminal: TerminalSettings
+    terminal: dict[str, Any]
     parameters: dict[str, Any]
     office: dict[str, Any]
-    lanes: dict[str, _Lane]
+    lanes: dict[str, dict[str, Any]]
     store: dict[str, Any] = {}
     boards: dict[str, dict[str, Any]] = {}
     power: dict[str, Any] | None = None
-    upload: UploadRules = UploadRules()
+    upload: dict[str, Any] = {}
 
 
 def load(path: Path) -> Settings:
@@ -99,27 +99,28 @@ def load(path: Path) -> Settings:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(name, "file", str(error.strerror), "name a readable TOML file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(name, "file", str(error), "mend the TOML at that place") from error
     base = path.resolve().parent
     raw = _convert(name, "", _resolve(tables, base), _File)
-    _check(name, raw)
-    return Settings(
+    settings = Settings(
         file=path,
-        terminal=raw.terminal,
+        terminal=_convert(name, "terminal", raw.terminal, TerminalSettings),
         store=_device("store", {"driver": "store.sqlite"} | raw.store),
         parameters=_device("parameters", raw.parameters),
         office=_device("office", raw.office),
         boards={board: _device(f"boards.{board}", table) for board, table in raw.boards.items()},
-        lanes=tuple(_lane(name, lane) for name, lane in raw.lanes.items()),
+        lanes=tuple(_lane(lane, _convert(name, f"lanes.{lane}", table, _Lane)) for lane, table in raw.lanes.items()),
         power=None if raw.power is None else _device("power", raw.power),
-        upload=raw.upload,
+        upload=_convert(name, "upload", raw.upload, UploadRules),
     )
+    _check(name, settings)
+    return settings
 
 
 def driver_settings(settings: Settings, device: Device, kind: type[T]) -> T:
     """A device's raw table as its driver's own Settings. Raises SettingsError naming section and key."""
-    return _convert(str(settings.file), device.section, device.options, kind, strict=True)
+    return _convert(str(settings.file), device.section, device.options, kind)
 
 
 def _lane(name: str, lane: _Lane) -> LaneSettings:
@@ -140,39 +141,55 @@ def _device(section: str, table: dict[str, Any]) -> Device:
     return Device(section=section, driver=table.get("driver"), board=table.get("board"), options=options)
 
 
-def _check(file: str, raw: _File) -> None:
-    for name, lane in raw.lanes.items():
-        where = f"lanes.{name}"
+def _check(file: str, settings: Settings) -> None:
+    if not settings.lanes:
+        raise SettingsError(file, "lanes", "no lanes", "add a [lanes.NAME] table")
+    for lane in settings.lanes:
+        where = f"lanes.{lane.name}"
         if lane.when_unwritable not in ("shut", "open"):
             raise SettingsError(file, where, "when_unwritable is neither shut nor open", 'write "shut" or "open"')
         if not lane.readers:
             raise SettingsError(file, where, "no readers", f"add a [[{where}.readers]] table")
-        for table in (lane.gate, *lane.indicators, *lane.readers):
-            _check_device(file, where, table, raw.boards)
-    if not raw.lanes:
-        raise SettingsError(file, "lanes", "no lanes", "add a [lanes.NAME] table")
-    if raw.power is not None:
-        _check_device(file, "power", raw.power, raw.boards)
-    for section in ("parameters", "office"):
-        if "driver" not in getattr(raw, section):
-            raise SettingsError(file, section, "missing key driver", "name the driver, such as office.https")
+        for device in (lane.gate, *lane.indicators, *lane.readers):
+            _check_wired(file, device, settings.boards)
+    _check_wired(file, settings.power, settings.boards)
+    for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
+        if device.driver is None:
+            raise SettingsError(file, device.section, "missing key driver", "name the driver, such as office.https")
+        _check_name(file, device, "driver", device.driver)
 
 
-def _check_device(file: str, where: str, table: dict[str, Any] | None, boards: dict[str, dict[str, Any]]) -> None:
-    if table is None:
+def _check_wired(file: str, device: Device | None, boards: dict[str, Device]) -> None:
+    """A device of a lane, or the power input: of its own, or wired to a board that is there."""
+    if device is None:
         return
-    if ("driver" in table) == ("board" in table):
-        raise SettingsError(file, where, "a device names either a driver or a board", "write one of the two")
-    if "board" in table and table["board"] not in boards:
-        raise SettingsError(file, where, f"no board {table['board']!r}", f"known boards: {', '.join(boards) or 'none'}")
+    if (device.driver is None) == (device.board is None):
+        what = "a device names either a driver or a board"
+        raise SettingsError(file, device.section, what, "write one of the two")
+    _check_name(file, device, "driver", device.driver)
+    _check_name(file, device, "board", device.board)
+    if device.board is not None and device.board not in boards:
+        what = f"no board {device.board!r}"
+        raise SettingsError(file, device.section, what, f"known boards: {', '.join(boards) or 'none'}")
 
 
-def _convert(file: str, section: str, table: Any, kind: type[T], *, strict: bool = False) -> T:
-    if strict and isinstance(table, dict):
-        known = set(kind.__struct_fields__)  # type: ignore[attr-defined]  # every Settings is a Struct
+def _check_name(file: str, device: Device, key: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise SettingsError(file, device.section, f"{key} is {value!r}, not a name", f'write {key} = "NAME"')
+
+
+def _convert(file: str, section: str, table: Any, kind: type[T]) -> T:
+    if isinstance(table, dict):
+        known = {field.name: field for field in msgspec.structs.fields(kind)}
         for key in table:
             if key not in known:
-                raise SettingsError(file, section, f"unknown key {key}", f"known keys: {', '.join(sorted(known))}")
+                raise SettingsError(
+                    file, section or key, f"unknown key {key}", f"known keys: {', '.join(sorted(known))}"
+                )
+        for key, field in known.items():
+            if field.required and key not in table:
+                what = f"missing key {key}"
+                raise SettingsError(file, section or key, what, f"add {key}; see the comments in config/*.toml")
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:

@@ -2,7 +2,8 @@
 
 Laws of this file:
 - One line a thing: what, ok or what is wrong, and what to try. All of them are asked, also after one has failed.
-- It opens no device and writes nothing but a probe file in the state directory.
+- It opens no device and writes nothing but a probe file in the state directory: of a serial line it asks whether it
+  is there and may be opened, no more.
 """
 
 import argparse
@@ -18,15 +19,14 @@ from cryptography.x509.oid import NameOID
 from rich.console import Console
 from rich.table import Table
 
-import drivers
 from drivers.clock import SystemClock
-from terminal.assemble import build, open_device
+from terminal.assemble import check_service, gate_of, open_board, open_device, open_wired
 from terminal.cli import exit_codes
 from terminal.core import sm2
 from terminal.core.model import PassageMode
 from terminal.core.parameters_load import ParametersError, load
-from terminal.ports import DeviceError
-from terminal.settings import Settings, SettingsError
+from terminal.ports import Clock, DeviceError, Gate
+from terminal.settings import SERIAL, Device, Settings, SettingsError
 from terminal.settings import load as load_settings
 
 SOON = datetime.timedelta(days=30)
@@ -63,21 +63,86 @@ def check(settings: Settings) -> Iterator[Line]:
     yield Line(f"configuration {settings.file}")
     yield Line(f"SM2 by {sm2.backend_name()}", "" if "slow" not in sm2.backend_name() else "slow", "install libssl3")
     yield _state_dir(Path(settings.terminal.state_dir))
-    for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
-        yield _asked(f"driver {device.driver}", functools.partial(drivers.find, device.driver or ""))
+    yield from _files(settings.office)
     yield _certificate(settings)
-    yield _asked("devices and wirings", lambda: build(settings))
-    yield from _parameters(settings)
+    gates: dict[str, Gate] = {}
+    yield from _devices(settings, gates)
+    yield from _parameters(settings, gates)
 
 
 def _asked(what: str, ask: Callable[[], object]) -> Line:
     try:
         ask()
     except (SettingsError, DeviceError) as error:
-        return Line(what, getattr(error, "what", str(error)), error.hint)
-    except drivers.UnknownDriver as error:
-        return Line(what, str(error), "see docs/running-a-site.md")
+        return Line(what, error.what, error.hint)
     return Line(what)
+
+
+def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
+    """Every device by itself, and whether its line is there; `gates` receives the good ones by their lane's name."""
+    clock = SystemClock()
+    boards: dict[str, object] = {}
+    for device in (settings.store, settings.parameters, settings.office):
+        yield _asked(device.section, functools.partial(open_device, settings, device, clock))
+    for name, device in settings.boards.items():
+        yield _asked(device.section, functools.partial(_into, boards, name, open_board, settings, device, clock))
+        yield from _serial(device)
+    wired = functools.partial(_wired, settings, boards, clock)
+    if settings.power is not None:
+        yield from wired(settings.power, "power", {})
+    for lane in settings.lanes:
+        yield _asked(f"service of lane {lane.name}", functools.partial(check_service, settings, lane))
+        for reader in lane.readers:
+            yield _asked(reader.section, functools.partial(open_device, settings, reader, clock))
+            yield from _serial(reader)
+        found: dict[str, object] = {}
+        yield from wired(gate_of(lane), "gate", found)
+        gates.update((lane.name, gate) for gate in found.values() if isinstance(gate, Gate))
+        for indicator in lane.indicators:
+            yield from wired(indicator, "lamp", {})
+
+
+def _wired(
+    settings: Settings, boards: dict[str, object], clock: Clock, device: Device, what: str, found: dict[str, object]
+) -> Iterator[Line]:
+    if device.board is not None and device.board not in boards:
+        yield Line(device.section, f"board {device.board} has a fault", "mend the board first")
+        return
+    ask = functools.partial(_into, found, what, open_wired, settings, device, boards, clock, what)
+    yield _asked(device.section, ask)
+    yield from _serial(device)
+
+
+def _into(found: dict[str, object], name: str, ask: Callable[..., object], *arguments: object) -> None:
+    found[name] = ask(*arguments)
+
+
+def _serial(device: Device) -> Iterator[Line]:
+    link = device.options.get("link")
+    if not isinstance(link, str) or not link.startswith(SERIAL):
+        return
+    path = Path(link.removeprefix(SERIAL).partition("?")[0])
+    what = f"serial line {path}, {device.section}"
+    if not path.exists():
+        yield Line(what, "is not there", "is it plugged in? ls -l /dev/serial/by-id /dev/serial/by-path")
+    elif not os.access(path, os.R_OK | os.W_OK):
+        yield Line(what, "may not be opened", f"put user {os.getuid()} into the group of {path}, mostly dialout")
+    else:
+        yield Line(what)
+
+
+def _files(office: Device) -> Iterator[Line]:
+    """The CA's certificate and our key; our own certificate is looked at more closely."""
+    for key, names in (("ca", "head office's CA"), ("key", "the key of this terminal's certificate")):
+        if key not in office.options:
+            continue
+        path = Path(str(office.options[key]))
+        try:
+            path.read_bytes()
+        except (OSError, ValueError) as error:
+            yield Line(f"{key} {path}", str(getattr(error, "strerror", error)), f"ask head office for {names}")
+        else:
+            yield Line(f"{key} {path}")
 
 
 def _state_dir(path: Path) -> Line:
@@ -115,7 +180,7 @@ def _certificate(settings: Settings) -> Line:
     return Line(what)
 
 
-def _parameters(settings: Settings) -> Iterator[Line]:
+def _parameters(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
     what = "parameters"
     try:
         found = load(open_device(settings, settings.parameters, SystemClock()).read())
@@ -133,7 +198,9 @@ def _parameters(settings: Settings) -> Iterator[Line]:
             "" if served else "the tariff has none",
             "" if served else "nobody would be admitted: ask head office",
         )
-        hold_s = float(lane.gate.options.get("hold_s", 5.0)) if lane.gate is not None else 0.0
+        if lane.name not in gates:
+            continue  # told above
+        hold_s = gates[lane.name].hold_s
         short = lane.passage is PassageMode.SENSOR and found.policies.passage_s <= hold_s
         yield Line(
             f"annul time of lane {lane.name}",

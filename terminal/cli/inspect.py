@@ -36,7 +36,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """The `inspect` part of the command line."""
     parser = commands.add_parser("inspect", help="explain a code given on standard input")
     parser.add_argument("--parameters", type=Path, help="a parameter directory; without it the demo's own are used")
-    parser.add_argument("--at", help="judge at this time (ISO 8601, such as 2026-11-24T07:50+08:00; default: now)")
+    parser.add_argument(
+        "--at", type=_instant, help="judge at this time (ISO 8601, such as 2026-11-24T07:50+08:00; default: now)"
+    )
     parser.add_argument("--service", help="also judge what this service would ask, such as fare or admission")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -44,14 +46,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(options: argparse.Namespace) -> int:
     """0 when every check that applies passed, 1 when one failed."""
     try:
-        at = _instant(options.at)
+        at: Instant = options.at or settle(SystemClock().read(), 0)
         parameters = _parameters(options.parameters, at)
     except (DeviceError, ParametersError) as error:
         print(f"terminal: {error}", file=sys.stderr)
         return exit_codes.SETTINGS
-    except ValueError:
-        print(f"terminal: --at {options.at}: write it like 2026-11-24T07:50+08:00", file=sys.stderr)
-        return exit_codes.USAGE
     written, payload = read_payload(sys.stdin.buffer.read(1 << 20))
     found = tokens.explain(payload, parameters, at, State(service=options.service))
     (_print_json if options.json else _print)(found, written, payload)
@@ -96,13 +95,12 @@ def _base64(text: bytes) -> bytes | None:
         return None
 
 
-def _instant(text: str | None) -> Instant:
-    if text is None:
-        return settle(SystemClock().read(), 0)
-    moment = datetime.datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    utc_ms = int(moment.timestamp() * 1000)
+def _instant(text: str) -> Instant:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        utc_ms = int(moment.timestamp() * 1000)  # without a zone it is this machine's own
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: write it like 2026-11-24T07:50+08:00") from error
     return Instant(utc_ms=utc_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
 
 

@@ -106,10 +106,8 @@ def not_used(case: Case, offer: Offer) -> Outcome | None:
         return None
     if not history.repeat_is_question(use, case.lane):
         return deny(case, Reason.CODE_USED)
-    if use.name is None and use.passage is PassageMode.SENSOR:
-        return deny(
-            case, Reason.GATE_BUSY
-        )  # its entry is still on the way to the disk; the gate will open for that one
+    if use.name is None:  # its entry is still on the way to the disk, and may fail; the gate opens for that one
+        return deny(case, Reason.GATE_BUSY)
     waiting = max(1, use.persons - use.passed)
     return Outcome(
         decision=_decision(case, Verdict.GRANT, Reason.ALREADY_PAID),

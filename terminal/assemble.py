@@ -27,7 +27,7 @@ from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
 from terminal.core.services import SERVICES
 from terminal.core.time import settle
-from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store
+from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store, StoreFull
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
@@ -80,16 +80,16 @@ class Terminal:
         self.parts = parts
         self.ready = asyncio.Event()
         self.lanes: list[Lane] = []
+        self.journal: Journal | None = None
         self.site: Site | None = None
         self.uploader: Uploader | None = None
         self._health: list[DeviceHealth] = []
-        self._facts: asyncio.Queue[Fact] = asyncio.Queue()  # what synchronous parts want written
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start downward, serve until `stop` is set or the power goes, stop in the mirror's order."""
         parts = self.parts
         parts.store.open(parts.terminal, settle(parts.clock.read(), 0))
-        journal = Journal(parts.store, parts.clock, parts.terminal)
+        self.journal = journal = Journal(parts.store, parts.clock, parts.terminal)
         try:
             sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s)
             first = sync.start(journal.head().parameter_version, self._alarm)
@@ -107,7 +107,7 @@ class Terminal:
             )
             self.lanes = [Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators) for lane in parts.lanes]
             why = await self._serve(self._workers(site, sync, uploader), stop)
-            await journal.append(Stopped(why=why), site.now())
+            await journal.written(Stopped(why=why), site.now())
             await uploader.drain(parts.stop_upload_s)
         finally:
             await parts.office.close()
@@ -117,17 +117,26 @@ class Terminal:
     # ----------------------------------------------------------------------- starting
 
     async def _write_start(self, site: Site, parameters: ParameterSet) -> None:
-        """What a new run begins with: that it began, under which parameters, and what nobody can know any more."""
+        """What a new run begins with: that it began, under which parameters, and what nobody can know any more.
+
+        On a full disk it is written as soon as there is room: without a start nothing would be uploaded, and nothing
+        would ever make room.
+        """
         journal = site.journal
         journal.use_keys_of(parameters.office)
         names = tuple(lane.rules.name for lane in self.parts.lanes)
         started = Started(version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names)
-        await journal.append(started, site.now())
-        await journal.append(ParametersChanged(version=parameters.version, versions=parameters.versions), site.now())
-        await journal.new_content_key(site.now())
-        for use in journal.open_uses():
-            assert use.name is not None
-            await journal.append(PassageUnknown(of=use.name), site.now())
+        facts: list[Fact] = [started, ParametersChanged(version=parameters.version, versions=parameters.versions)]
+        facts += [PassageUnknown(of=use.name) for use in journal.open_uses() if use.name is not None]
+        try:
+            while facts:
+                await journal.append(facts[0], site.now())
+                del facts[0]
+            await journal.new_content_key(site.now())
+        except StoreFull as error:
+            log.error("journal full", extra={"what": str(error), "held up": len(facts)})  # no traceback: it is no bug
+            for fact in facts:
+                journal.note(fact)
 
     def _check_lanes(self, parameters: ParameterSet) -> None:
         """The annul time must exceed the controller's own hold time, or an annulled rider walks in."""
@@ -150,7 +159,7 @@ class Terminal:
             self._health.append(health)
             workers.append(supervise(health, run, parts.clock))
         workers.append(sync.run(site.parameters, lambda new: self._swap(site, new), self._alarm, site.now))
-        workers.append(self._write_facts(site))
+        workers.append(site.journal.write_notes())
         workers.append(uploader.run())
         if parts.state_dir is not None:
             workers.append(StatusFile(parts.state_dir / "status.json", self.status).run())
@@ -192,16 +201,13 @@ class Terminal:
         """A new set is in force from the next tap on; the entry that says so follows at once."""
         site.parameters = parameters
         site.journal.use_keys_of(parameters.office)
-        self._facts.put_nowait(ParametersChanged(version=parameters.version, versions=parameters.versions))
+        site.journal.note(ParametersChanged(version=parameters.version, versions=parameters.versions))
         log.info("parameters", extra={"version": parameters.version})
 
     def _alarm(self, kind: str, detail: str) -> None:
         log.error("alarm", extra={"kind": kind, "detail": detail})
-        self._facts.put_nowait(Alarm(kind=kind, detail=detail))
-
-    async def _write_facts(self, site: Site) -> None:
-        while True:
-            await site.journal.append(await self._facts.get(), site.now())
+        assert self.journal is not None
+        self.journal.note(Alarm(kind=kind, detail=detail))
 
     # ----------------------------------------------------------------------- status
 

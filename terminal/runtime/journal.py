@@ -4,6 +4,7 @@ Laws of this file:
 - `append` has returned: the fact is durable. It raises StoreFull (nothing was written) or StoreBroken (the process
   ends and verifies at its next start); there is no third way.
 - Evidence is sealed before it is handed on; its content key is new at every start and every hour and was written first.
+- What no gate waits for is never lost to a full disk: it is noted, and written once there is room.
 - The floor of time is what the journal holds: no fact is stamped below it.
 """
 
@@ -15,9 +16,11 @@ from terminal.core import sealing
 from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
 from terminal.core.model import EntryName, Instant, Ref, Use
 from terminal.core.parameters import OfficeKeys
-from terminal.ports import Clock, Store
+from terminal.core.time import settle
+from terminal.ports import Clock, Store, StoreFull
 
 KEY_LIFE_S = 3600.0
+FULL_DISK_S = 1.0  # between two attempts to write what a full disk held up
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Journal:
         self._sealer_until_s = 0.0
         self._sealer_epoch = b""
         self._key_lock = asyncio.Lock()
+        self._notes: asyncio.Queue[tuple[Fact, Instant | None]] = asyncio.Queue()
 
     # ----------------------------------------------------------------------- writing
 
@@ -47,6 +51,25 @@ class Journal:
         entry = await self._store.append(Draft(fact=fact, at=at, sealed=sealed))
         self.grown.set()
         return entry
+
+    async def written(self, fact: Fact, at: Instant) -> bool:
+        """Write a fact that no gate waits for; False: the disk is full. Raises StoreBroken."""
+        try:
+            await self.append(fact, at)
+        except StoreFull:
+            return False
+        return True
+
+    def note(self, fact: Fact, at: Instant | None = None) -> None:
+        """Have a fact written in its turn, stamped then if not before; on a full disk, once there is room."""
+        self._notes.put_nowait((fact, at))
+
+    async def write_notes(self) -> None:
+        """Write what was noted, in order, until cancelled."""
+        while True:
+            fact, at = await self._notes.get()
+            while not await self.written(fact, at or settle(self._clock.read(), self.floor_ms)):  # noqa: ASYNC110  # a disk
+                await asyncio.sleep(FULL_DISK_S)
 
     def use_keys_of(self, office: OfficeKeys) -> None:
         """Seal to these keys from now on; a new content key is made when they changed."""

@@ -118,9 +118,7 @@ class Lane:
         if summed is None:
             return
         self._silent_told = silent
-        try:
-            await self._write(summed, at)
-        except StoreFull:
+        if not await self.site.journal.written(summed, at):
             self._denials.restore(summed)
 
     async def _act(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> None:
@@ -246,7 +244,9 @@ class Lane:
                 log.warning("indicator", extra={"lane": self.rules.name, "what": error.what, "hint": error.hint})
 
     async def _write(self, fact: Fact, at: Instant) -> None:
-        await self.site.journal.append(fact, at)
+        """What happened at the gate; on a full disk it follows once there is room."""
+        if not await self.site.journal.written(fact, at):
+            self.site.journal.note(fact, at)
 
     def status(self) -> dict[str, Any]:
         """Figures for the status."""

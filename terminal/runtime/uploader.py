@@ -92,6 +92,8 @@ class Uploader:
 
     async def run(self) -> None:
         """Upload until cancelled."""
+        if self._journal.head().unsent:
+            self._journal.grown.set()  # left by the run before
         while True:
             await self._something_to_send()
             await asyncio.sleep(self._rules.gather_s)

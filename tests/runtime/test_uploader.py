@@ -635,7 +635,7 @@ def test_both_ends_killed_at_random_lose_nothing_and_double_nothing(keys: Keys, 
         assert (status["duplicates"], status["aside"]) == (0, 0)
         assert [one["missing"] for one in status["terminals"].values()] == [0]
         assert cuts >= 5
-        assert office.kills >= 3
+        assert office.kills >= 2
 
     scenario()
 

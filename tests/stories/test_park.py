@@ -19,6 +19,7 @@ from terminal.core.entries import (
     PassageAnnulled,
     PassageUnknown,
     Passed,
+    Started,
 )
 from terminal.core.model import GateAnswer, GateSignal, Reason, Use, Verdict
 from terminal.runtime.site import Site
@@ -198,3 +199,35 @@ async def test_a_full_disk_keeps_the_gate_shut_until_there_is_room(park: World) 
     assert park.front.opened == []
     park.disk.full = False
     assert await park.front.show(code) is Reason.PASS_HELD
+
+
+@park
+async def test_who_walks_while_the_disk_is_full_is_written_once_there_is_room(park: World) -> None:
+    """Nothing ends, nothing is lost: the passage, and that somebody forced the gate."""
+    await park.front.show(holder("amber").code(park.now_s))
+    park.disk.full = True
+    await park.front.walk()
+    park.front.gate.signal(GateSignal.FORCED)
+    await asyncio.sleep(30)
+    assert park.facts(Passed) == []
+    park.disk.full = False
+    await asyncio.sleep(3)
+    assert len(park.facts(Passed)) == 1
+    assert [fact.signal for fact in park.facts(GateReported)] == [GateSignal.FORCED]
+
+
+@park
+async def test_a_terminal_starts_on_a_full_disk_and_makes_room_by_uploading(park: World) -> None:
+    """It refuses people, sends what it has, and says what it began with once it can."""
+    park.network.up = False
+    await park.front.show(holder("amber").code(park.now_s))
+    park.disk.full = True
+    await park.restart()
+    assert await park.front.show(holder("birch").code(park.now_s)) is Reason.JOURNAL_UNAVAILABLE
+    park.network.up = True
+    await park.settled()
+    assert len(park.facts(Started)) == 1
+    park.disk.full = False
+    await asyncio.sleep(3)
+    assert (len(park.facts(Started)), len(park.facts(PassageUnknown))) == (2, 1)
+    assert await park.front.show(holder("birch").code(park.now_s)) is Reason.PASS_HELD

@@ -29,7 +29,11 @@ bench:          ## every benchmark; the last line is one JSON object
 	@tools/setup dev
 	@$(PYTHON) -m benchmarks all --json
 
-days cuts fuzz:
+days:           ## simulated days: SEEDS=1-200, or PLANT=name (PLANT=list names them)
+	@tools/setup dev
+	@$(PYTHON) -m tests.days $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PLANT),--plant "$(PLANT)")
+
+cuts fuzz:
 	@echo "make $@ is not part of this version; see CHANGELOG.md" >&2; exit 2
 
 picture:        ## docs/demo.svg, from a real run

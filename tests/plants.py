@@ -1,0 +1,131 @@
+"""Bugs on purpose: each replaces one part a terminal, or head office, is made of.
+
+Laws of this file:
+- A plant is a context: while it lasts, whatever is assembled has the bug. Everything else is the real thing.
+- A rig that does not notice its plants proves nothing; every plant here is one that some rig must notice.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import cbor2
+import msgspec
+
+from simulators.office import HeadOffice
+from terminal import assemble
+from terminal.core.entries import Decided, Entry, Fact, Receipt
+from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Ref, Refusal, Use, UseState
+from terminal.core.time import settle
+from terminal.ports import Office, StoreFull
+from terminal.runtime.journal import Journal
+from terminal.runtime.lane import Lane
+from terminal.runtime.site import Site
+from terminal.runtime.uploader import Uploader
+
+Plant = Callable[[], AbstractContextManager[object]]
+
+
+class GateBeforeJournal(Lane):
+    """Orders the opening as soon as it is decided, while the entry is on its way to the disk."""
+
+    def _judge(
+        self, claim: Credential | Refusal, presentation: Presentation, at: Instant
+    ) -> tuple[Outcome, Decided, Use | None]:
+        outcome, fact, use = super()._judge(claim, presentation, at)
+        if outcome.decision.granted:
+            self._hasty = asyncio.ensure_future(self._order(outcome.persons, presentation.at))
+        return outcome, fact, use
+
+
+class MarkBeforeReceipt(Uploader):
+    """Marks a batch as received before it is sent."""
+
+    def __init__(self, journal: Journal, office: Office, *arguments: Any, **named: Any) -> None:
+        super().__init__(journal, _Marks(journal, office), *arguments, **named)
+
+
+class _Marks:
+    """Head office, believed before it has answered."""
+
+    def __init__(self, journal: Journal, office: Office) -> None:
+        self._journal = journal
+        self._office = office
+        self.last_held = office.last_held
+        self.close = office.close
+
+    async def send(self, batch: bytes) -> bytes:
+        fields = cbor2.loads(batch)
+        terminal, epoch, first, entries = (fields[key] for key in (2, 3, 4, 5))
+        last, digest = first + len(entries) - 1, hashlib.sha256(entries[-1]).digest()
+        await self._journal.settle(Receipt(terminal=terminal, epoch=epoch, first=first, last=last, hash=digest))
+        return await self._office.send(batch)
+
+
+class WrongClock(Site):
+    """Asks the system's clock when it judges, instead of the reader's stamp and the journal's floor."""
+
+    def instant(self, reading: Reading) -> Instant:
+        now = settle(self.clock.read(), 0)
+        return msgspec.structs.replace(now, monotonic_ns=reading.monotonic_ns)
+
+
+class LateReservation(Site):
+    """Reserves a turn of the loop after judging."""
+
+    @contextmanager
+    def reserved(self, use: Use | None) -> Iterator[None]:
+        if use is None:
+            yield
+            return
+        handle = asyncio.get_running_loop().call_soon(self._pending.append, use)
+        try:
+            yield
+        finally:
+            handle.cancel()
+            if use in self._pending:
+                self._pending.remove(use)
+
+
+class NonceReused(Journal):
+    """Takes a nonce back when the disk was full: nothing was written, after all."""
+
+    async def append(self, fact: Fact, at: Instant, evidence: bytes | None = None) -> Entry:
+        try:
+            return await super().append(fact, at, evidence)
+        except StoreFull:
+            if evidence is not None and self._sealer is not None:
+                self._sealer._nonce -= 1
+            raise
+
+
+class AnnulIgnored(Journal):
+    """Remembers every grant as one that stands."""
+
+    def uses(self, keys: tuple[Ref, ...], since_ms: int) -> list[Use]:
+        return [
+            msgspec.structs.replace(use, state=UseState.COMMITTED) if use.state is UseState.ANNULLED else use
+            for use in super().uses(keys, since_ms)
+        ]
+
+
+def _counts_again(office: HeadOffice) -> None:
+    """Head office stores a record as often as it comes."""
+    _as_it_is(office)
+    office.deduplicates = False
+
+
+_as_it_is = HeadOffice.__post_init__
+
+PLANTS: dict[str, Plant] = {
+    "gate before journal": lambda: patch.object(assemble, "Lane", GateBeforeJournal),
+    "mark before receipt": lambda: patch.object(assemble, "Uploader", MarkBeforeReceipt),
+    "office without dedup": lambda: patch.object(HeadOffice, "__post_init__", _counts_again),
+    "time from the wrong clock": lambda: patch.object(assemble, "Site", WrongClock),
+    "reservation after an await": lambda: patch.object(assemble, "Site", LateReservation),
+    "nonce reused": lambda: patch.object(assemble, "Journal", NonceReused),
+    "annul ignored": lambda: patch.object(assemble, "Journal", AnnulIgnored),
+}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from terminal.core import accounts, tokens
-from terminal.core.entries import Decided, Fact, GateUnanswered
+from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
 from terminal.core.model import (
     Credential,
     EntryName,
@@ -69,7 +69,7 @@ class Lane:
         self._gate = gate
         self._indicators = indicators
         self._attention = {name: Attention() for name in self._readers}
-        self._passages = Passages(rules.name, self._write, site.now, self._annulled)
+        self._passages = Passages(rules.name, self._write, site.now, self._annulled, site.newest_use)
         self.health = [DeviceHealth(name) for name in (*self._readers, f"{rules.name}/gate")]
         self.decided = 0
         self._denials = Denials(rules.name)
@@ -100,7 +100,7 @@ class Lane:
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
-        await self._act(outcome, entry.name, presentation)
+        await self._act(outcome, entry, presentation)
         _tell(outcome, entry.name, presentation, committed_s)
         return outcome
 
@@ -121,7 +121,7 @@ class Lane:
         if not await self.site.journal.written(summed, at):
             self._denials.restore(summed)
 
-    async def _act(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> None:
+    async def _act(self, outcome: Outcome, entry: Entry, presentation: Presentation) -> None:
         """Perform what was written. What was not finished is forgotten: the same code is asked again at once."""
         attention = self._attention[presentation.reader]
         if outcome.decision.granted:
@@ -194,12 +194,13 @@ class Lane:
 
     # ----------------------------------------------------------------------- acting
 
-    async def _open(self, outcome: Outcome, entry: EntryName, presentation: Presentation) -> bool:
+    async def _open(self, outcome: Outcome, entry: Entry, presentation: Presentation) -> bool:
         """Order the opening of a written grant; say so and write it down when it is not confirmed."""
-        grant = outcome.repeat_of or entry
+        grant = outcome.repeat_of or entry.name
+        assert isinstance(entry.fact, Decided) and entry.fact.twin_key is not None
         persons = next(act.persons for act in outcome.acts if isinstance(act, OpenGate))
         if self.rules.passage is PassageMode.SENSOR:
-            self._passages.expect(grant, persons, self.site.parameters.policies.passage_s)
+            self._passages.expect(grant, entry.fact.twin_key, persons, self.site.parameters.policies.passage_s)
         answer = await self._order(persons, presentation.at)
         if answer is GateAnswer.OPENED:
             self.health[-1].works()

@@ -2,7 +2,8 @@
 
 Laws of this file:
 - One grant is open at a time. Walking counts towards it; nobody walking in time annuls what is left of it.
-- Walking after an annul, within the late window, takes a person of that grant back: the charge stands again.
+- Walking after an annul, within the late window, takes a person of that grant back: the charge stands again. Not if
+  the code was granted anew meanwhile, here or at another gate: then nobody knows who walks, and nobody pays twice.
 - State changes before the entry is awaited, so that two signals never count as one.
 - With passage assumed there is nothing to wait for: the grant entry itself commits.
 """
@@ -12,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from terminal.core.entries import Fact, GateReported, LatePassage, PassageAnnulled, Passed
-from terminal.core.model import EntryName, GateEvent, GateSignal, Instant
+from terminal.core.model import EntryName, GateEvent, GateSignal, Instant, Ref
 
 LATE_WINDOW_S = 60.0
 
@@ -24,8 +25,9 @@ Write = Callable[[Fact, Instant], Awaitable[object]]
 class _Grant:
     """One grant on its way through the gate."""
 
-    def __init__(self, name: EntryName, persons: int) -> None:
+    def __init__(self, name: EntryName, twin: Ref, persons: int) -> None:
         self.name = name
+        self.twin = twin  # whose code, of which second
         self.persons = persons
         self.passed = 0
 
@@ -34,12 +36,18 @@ class Passages:
     """The gate's view of one lane with a passage sensor."""
 
     def __init__(
-        self, lane: str, write: Write, now: Callable[[], Instant], on_annul: Callable[[], Awaitable[None]]
+        self,
+        lane: str,
+        write: Write,
+        now: Callable[[], Instant],
+        on_annul: Callable[[], Awaitable[None]],
+        newest_use: Callable[[Ref], EntryName | None],
     ) -> None:
         self._lane = lane
         self._write = write
         self._now = now
         self._on_annul = on_annul
+        self._newest_use = newest_use
         self._open: _Grant | None = None
         self._annulled: _Grant | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -52,12 +60,12 @@ class Passages:
         """Whether somebody who was let through has not walked yet."""
         return self._open is not None
 
-    def expect(self, name: EntryName, persons: int, within_s: float) -> None:
+    def expect(self, name: EntryName, twin: Ref, persons: int, within_s: float) -> None:
         """A grant was written: wait for `persons` to walk. A repeat of the open grant waits anew."""
         if self._annulled is not None and self._annulled.name == name:
             self._open, self._annulled = self._annulled, None  # shown again while its annul was being written
         if self._open is None or self._open.name != name:
-            self._open = _Grant(name, persons)
+            self._open = _Grant(name, twin, persons)
         self._arm(within_s)
 
     async def signal(self, event: GateEvent, at: Instant) -> None:
@@ -84,7 +92,7 @@ class Passages:
             if grant.passed == grant.persons:
                 self._finish()
             return Passed(lane=self._lane, of=grant.name, passed=grant.passed)
-        if self._annulled is not None:
+        if self._annulled is not None and self._newest_use(self._annulled.twin) == self._annulled.name:
             grant = self._annulled
             grant.passed += 1
             if grant.passed == grant.persons:

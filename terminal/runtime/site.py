@@ -6,11 +6,11 @@ Laws of this file:
 - One history for all lanes: a code at two lanes in the same millisecond opens one gate.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from terminal.core import history
-from terminal.core.model import Credential, GateSignal, History, Instant, Reading, Ref, Use
+from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use
 from terminal.core.parameters import ParameterSet
 from terminal.core.time import settle
 from terminal.ports import Clock
@@ -42,6 +42,11 @@ class Site:
         durable = self.journal.uses(asked, history.horizon_ms(self.parameters, at))
         return history.gather(credential, account, (*durable, *self._pending))
 
+    def newest_use(self, twin: Ref) -> EntryName | None:
+        """The newest use of a code, by its account and second; None while its entry is on its way to the disk."""
+        uses = [*self.journal.uses((twin,), 0), *(use for use in self._pending if use.twin_key == twin)]
+        return max(uses, key=lambda use: use.at_ms).name if uses else None
+
     def is_granting(self, lane: str) -> bool:
         """Whether a grant of this lane is still on its way to the disk."""
         return any(use.lane == lane for use in self._pending)
@@ -69,7 +74,3 @@ class Site:
             self.emergency = True
         elif signal is GateSignal.EMERGENCY_OFF:
             self.emergency = False
-
-    def open_uses(self) -> Sequence[Use]:
-        """Uses left open by the run before."""
-        return self.journal.open_uses()

@@ -7,6 +7,7 @@ late takes it back. What nobody can know any more stays used, and the account ma
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -150,7 +151,7 @@ async def test_a_pass_is_for_one(park: World) -> None:
 
 
 @pytest.mark.parametrize("answer", [GateAnswer.UNKNOWN, GateAnswer.NOT_SENT])
-def test_a_gate_that_did_not_answer_is_asked_by_the_person_not_by_us(answer: GateAnswer, tmp_path: object) -> None:
+def test_a_gate_that_did_not_answer_is_asked_by_the_person_not_by_us(answer: GateAnswer, tmp_path: Path) -> None:
     """An entry says so; the same code is asked again at once and costs nothing more."""
 
     @park
@@ -162,7 +163,7 @@ def test_a_gate_that_did_not_answer_is_asked_by_the_person_not_by_us(answer: Gat
         assert [fact.sent for fact in park.facts(GateUnanswered)] == [answer is GateAnswer.UNKNOWN]
         assert park.charged_fen() == 1000
 
-    told(tmp_path)  # type: ignore[arg-type]  # pytest's own path
+    told(tmp_path)
 
 
 @park
@@ -231,3 +232,23 @@ async def test_a_terminal_starts_on_a_full_disk_and_makes_room_by_uploading(park
     await asyncio.sleep(3)
     assert (len(park.facts(Started)), len(park.facts(PassageUnknown))) == (2, 1)
     assert await park.front.show(holder("birch").code(park.now_s)) is Reason.PASS_HELD
+
+
+@pytest.mark.parametrize("again_at", ["front", "rear"])
+def test_annulled_granted_anew_and_walked_is_paid_once_whoever_walks_after(again_at: str, tmp_path: Path) -> None:
+    """A stray passage within the late window takes nothing back: the code was granted anew meanwhile."""
+
+    @park
+    async def told(park: World) -> None:
+        code = Phone("amber").code(park.now_s)
+        await park.front.show(code)
+        await asyncio.sleep(PASSAGE_S + 1)
+        door = {"front": park.front, "rear": park.rear}[again_at]
+        assert await door.show(code) is Reason.ADMITTED
+        await door.walk()
+        await park.front.walk()
+        assert park.facts(LatePassage) == []
+        assert [fact.signal for fact in park.facts(GateReported)] == [GateSignal.PASSAGE]
+        assert len(park.facts(Passed)) == 1
+
+    told(tmp_path)

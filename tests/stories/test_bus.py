@@ -8,7 +8,7 @@ import asyncio
 
 from simulators.phone import Phone
 from simulators.token_issuer import Wallet
-from terminal.core.entries import Decided, DenialsSummed, ParametersChanged
+from terminal.core.entries import Decided, DenialsSummed, ParametersChanged, Stopped
 from terminal.core.model import Reason, Verdict
 from terminal.core.parameters import BlockScope
 from tests.stories.world import World, bus
@@ -47,6 +47,44 @@ async def test_a_power_cut_does_not_make_a_ride_cost_twice(bus: World) -> None:
     await bus.restart()
     assert await bus.front.show(code) is Reason.ALREADY_PAID
     assert bus.charged_fen() == 200
+
+
+@bus
+async def test_a_clean_restart_forgets_nothing_either(bus: World) -> None:
+    """Told to stop, started again: the same code is still paid."""
+    code = Phone("amber").code(bus.now_s)
+    await bus.front.show(code)
+    await bus.stop()
+    await bus.start()
+    assert await bus.front.show(code) is Reason.ALREADY_PAID
+    assert bus.charged_fen() == 200
+
+
+@bus
+async def test_the_ignition_goes_off_in_the_middle_of_a_tap(bus: World) -> None:
+    """The tap is finished, everything is sent, the terminal says why it stopped; later codes are not begun."""
+    bus.front.reader.show(Phone("amber").code(bus.now_s))
+    await asyncio.sleep(0)
+    bus.ignition.off.set()
+    await bus.ended()
+    assert bus.front.opened == [1]
+    assert [fact.why for fact in bus.facts(Stopped)] == ["power lost"]
+    assert bus.office.status()["records"] == len(bus.written())
+
+
+@bus
+async def test_without_head_office_stopping_does_not_wait_for_ever(bus: World) -> None:
+    """The supply does not hold up for long; what is left is sent after the next start."""
+    bus.network.up = False
+    await bus.front.show(Phone("amber").code(bus.now_s))
+    began = bus.now_s
+    bus.ignition.off.set()
+    await bus.ended()
+    assert bus.now_s - began <= 6
+    bus.network.up, bus.ignition.off = True, asyncio.Event()
+    await bus.start()
+    await bus.settled()
+    assert bus.office.status()["records"] == len(bus.written())
 
 
 @bus

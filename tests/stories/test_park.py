@@ -22,8 +22,9 @@ from terminal.core.entries import (
     Passed,
     Started,
 )
-from terminal.core.model import GateAnswer, GateSignal, Reason, Use, Verdict
+from terminal.core.model import GateAnswer, GateSignal, HeldProduct, Reason, Use, Verdict
 from terminal.runtime.site import Site
+from terminal.settings import SettingsError
 from tests.stories.world import PASSAGE_S, World, park
 
 LIFE = (1_700_000_000, 2_200_000_000)
@@ -252,3 +253,37 @@ def test_annulled_granted_anew_and_walked_is_paid_once_whoever_walks_after(again
         assert len(park.facts(Passed)) == 1
 
     told(tmp_path)
+
+
+@park
+async def test_by_written_policy_a_full_disk_opens_and_records_nothing(park: World) -> None:
+    """What this policy means is said in docs/limits.md."""
+    park.open_when_unwritable = True
+    await park.restart()
+    park.disk.full = True
+    await park.front.show(holder("amber").code(park.now_s))
+    assert park.front.opened == [1]
+    await park.front.show(Phone("birch", issuer=Phone().issuer).code(park.now_s - 3600))
+    assert park.front.opened == [1]
+    assert park.decisions(Verdict.GRANT) == []
+
+
+@park
+async def test_a_gate_that_holds_a_right_longer_than_we_wait_is_refused_at_the_start(park: World) -> None:
+    """Or somebody annulled would walk in."""
+    await park.cut_power()
+    park.rear.gate.hold_s = PASSAGE_S
+    with pytest.raises(SettingsError, match=r"rear.*hold_s"):
+        await park.start()
+    park.rear.gate.hold_s = 5.0
+    await park.start()
+
+
+@park
+async def test_a_pass_follows_the_replaced_card(park: World) -> None:
+    """Bought for the old card's account, held by the new one's phone."""
+    old, new = park.head.ref("ssc", b"old card"), park.head.ref("ssc", b"new card")
+    park.head.aliases[old] = new
+    park.head.passes[new] = (HeldProduct(product="park-annual", from_ms=0, until_ms=2_000_000_000_000),)
+    await park.publish()
+    assert await park.front.show(Wallet("amber", account_link=old).code(park.now_s)) is Reason.PASS_HELD

@@ -8,7 +8,6 @@ Laws of this file:
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -67,6 +66,17 @@ class Network:
             raise OfficeError("no network")
 
 
+class Ignition:
+    """The PowerInput port: the engine's supply."""
+
+    def __init__(self) -> None:
+        self.off = asyncio.Event()
+
+    async def lost(self) -> None:
+        """See the port."""
+        await self.off.wait()
+
+
 class Door:
     """One lane, as people see it."""
 
@@ -108,6 +118,8 @@ class World:
         self.parameters = MemoryParameters(self._files())
         self.network = Network("T1", self.office)
         self.front, self.rear = Door("front", self.clock), Door("rear", self.clock)
+        self.ignition = Ignition()
+        self.open_when_unwritable = False
         self._service, self._passage = service, passage
         self.terminal: Terminal | None = None
         self._running: asyncio.Task[None] | None = None
@@ -133,16 +145,26 @@ class World:
                 office=self.network,
                 lanes=[
                     LaneParts(
-                        LaneRules(door.name, self._service, self._passage), [door.reader], door.gate, [door.indicator]
+                        LaneRules(
+                            door.name, self._service, self._passage, open_when_unwritable=self.open_when_unwritable
+                        ),
+                        [door.reader],
+                        door.gate,
+                        [door.indicator],
                     )
                     for door in doors
                 ],
                 upload_rules=UploadRules(longest_wait_s=5.0),
                 random=Random(1),
+                power=self.ignition,
             )
         )
         self._running = asyncio.ensure_future(self.terminal.run(self._stop))
-        await self.terminal.ready.wait()
+        ready = asyncio.ensure_future(self.terminal.ready.wait())
+        await asyncio.wait([self._running, ready], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._running.done():
+            self._running.result()
         await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
@@ -151,13 +173,17 @@ class World:
         self._stop.set()
         await self._running
 
+    async def ended(self) -> None:
+        """Wait until it has stopped by itself. Raises what ended it."""
+        assert self._running is not None
+        await self._running
+
     async def cut_power(self) -> None:
         """Now."""
         assert self._running is not None
         self.disk.cut_power()
         self._running.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._running
+        await asyncio.wait([self._running])
 
     async def restart(self) -> None:
         """A power cut, and on again."""

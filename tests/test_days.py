@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.days.run import live_planted
+from tests.days.planted import live_planted
 from tests.plants import PLANTS
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def test_a_seed_brings_the_same_day_in_every_process() -> None:
 
 def _digest(hash_seed: str) -> str:
     """Of one day, lived in a fresh process."""
-    program = "from tests.days.run import live_planted; print(live_planted(4).digest)"
+    program = "from tests.days.planted import live_planted; print(live_planted(4).digest)"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,

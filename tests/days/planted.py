@@ -5,6 +5,7 @@ Laws of this file:
 """
 
 import logging
+from contextlib import nullcontext
 
 from tests.days.day import Outcome, live
 from tests.plants import PLANTS
@@ -12,8 +13,10 @@ from tests.plants import PLANTS
 
 def live_planted(seed: int, plant: str = "") -> Outcome:
     """Live a day. `plant`: a name of PLANTS, or empty."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # what a terminal logs of a day full of troubles is not for reading
-    if not plant:
-        return live(seed)
-    with PLANTS[plant]():
-        return live(seed)
+    try:
+        with PLANTS[plant]() if plant else nullcontext():
+            return live(seed)
+    finally:
+        logging.disable(before)

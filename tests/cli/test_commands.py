@@ -1,0 +1,167 @@
+"""The commands as a technician meets them: real processes, documented exit codes, never a traceback.
+
+Laws of this file:
+- Every command is started as its users start it; what it says goes to the right stream.
+- Bad input is a table: what is typed, what comes back.
+"""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators import pki
+from simulators.parameters import ParameterOffice
+from simulators.phone import FAULTS
+from terminal.cli import exit_codes
+from terminal.core.tokens.ride_code_checks import CHECKS
+
+ROOT = Path(__file__).resolve().parents[2]
+AT = "1800000000"
+
+
+def terminal(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """`terminal …`, with something on its standard input."""
+    command = [sys.executable, "-m", "terminal", *arguments]
+    return subprocess.run(command, cwd=ROOT, input=given, capture_output=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A parameter directory."""
+    place = tmp_path_factory.mktemp("parameters")
+    ParameterOffice(place / "set", pki.write_office_keys(place / "keys")).publish(1_799_999_000_000)
+    return place / "set"
+
+
+def inspected(parameters: Path, code: bytes) -> tuple[int, dict[str, object]]:
+    """Exit code and JSON of an inspection at the tables' moment."""
+    done = terminal("inspect", "--parameters", str(parameters), "--at", "2027-01-15T08:00:00Z", "--json", given=code)
+    assert b"Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_a_simulated_code_is_explained(parameters: Path) -> None:
+    """All eighteen checks: fourteen pass, four are not applicable without fare, status and history."""
+    simulated = terminal("simulate", "code", "--at", AT)
+    assert simulated.returncode == 0
+    code, told = inspected(parameters, simulated.stdout)
+    checks = told["checks"]
+    assert isinstance(checks, list)
+    assert (code, told["verdict"], len(checks)) == (0, "verified", len(CHECKS))
+    assert [check["result"] for check in checks].count("pass") == 14
+    assert [check["result"] for check in checks].count("n/a") == 4
+
+
+@pytest.mark.parametrize("arguments", [(), ("--text",)])
+def test_a_card_token_is_explained_in_both_forms(parameters: Path, arguments: tuple[str, ...]) -> None:
+    """Binary as hexadecimal, and base45."""
+    simulated = terminal("simulate", "code", "--format", "card_token", "--at", AT, *arguments)
+    code, told = inspected(parameters, simulated.stdout)
+    assert (code, told["format"], told["verdict"]) == (0, "card_token", "verified")
+
+
+@pytest.mark.parametrize("fault", ["expired code", "forged user signature", "unknown issuer"])
+def test_a_named_fault_is_found(parameters: Path, fault: str) -> None:
+    """The answer is no, and the checks after the one that failed are told as well."""
+    assert fault in FAULTS
+    simulated = terminal("simulate", "code", "--at", AT, "--fault", fault)
+    code, told = inspected(parameters, simulated.stdout)
+    checks = told["checks"]
+    assert isinstance(checks, list)
+    assert (code, len(checks)) == (exit_codes.NO, len(CHECKS))
+    assert "fail" in [check["result"] for check in checks]
+
+
+def test_what_belongs_to_a_rider_is_masked(parameters: Path) -> None:
+    """The transit account is not printed whole."""
+    simulated = terminal("simulate", "code", "--at", AT, "--holder", "somebody")
+    hexadecimal = max(re.findall(rb"[0-9a-f]{600,}", simulated.stdout), key=len)
+    account = bytes.fromhex(hexadecimal.decode())[136:146].hex()
+    done = terminal("inspect", "--parameters", str(parameters), given=hexadecimal)
+    assert account.encode() not in done.stdout
+    assert account[:4].encode() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code"),
+    [
+        ((), b"", exit_codes.USAGE),
+        (("dance",), b"", exit_codes.USAGE),
+        (("inspect",), b"", exit_codes.NO),
+        (("inspect",), b"\xff" * 5000, exit_codes.NO),
+        (("inspect", "--at", "yesterday"), b"00", exit_codes.USAGE),
+        (("inspect", "--parameters", "/nowhere"), b"00", exit_codes.SETTINGS),
+        (("simulate", "code", "--at", "-1"), b"", exit_codes.USAGE),
+        (("simulate", "code", "--card-type", "zz"), b"", exit_codes.USAGE),
+        (("simulate", "code", "--fault", "none such"), b"", exit_codes.USAGE),
+        (("run", "/nowhere.toml"), b"", exit_codes.SETTINGS),
+        (("check", "/nowhere.toml"), b"", exit_codes.SETTINGS),
+        (("run", str(ROOT / "pyproject.toml")), b"", exit_codes.SETTINGS),
+        (("journal", "verify", "/nowhere"), b"", exit_codes.DEVICE),
+    ],
+)
+def test_bad_input_is_answered_with_its_exit_code(arguments: tuple[str, ...], given: bytes, code: int) -> None:
+    """And a sentence, never a traceback."""
+    done = terminal(*arguments, given=given)
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False), done.stderr.decode()
+
+
+# --------------------------------------------------------------------------- running
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A configuration whose far ends nobody has plugged in, and whose head office is away."""
+    authority = pki.Authority(tmp_path / "pki")
+    authority.issue("bus-0017")
+    ParameterOffice(tmp_path / "parameters", pki.write_office_keys(tmp_path / "keys")).publish(time.time_ns() // 10**6)
+    text = (ROOT / "config" / "demo" / "bus.toml").read_text(encoding="utf-8").replace("18443", "9")
+    (tmp_path / "bus.toml").write_text(text, encoding="utf-8")
+    return tmp_path / "bus.toml"
+
+
+def started(config: Path) -> subprocess.Popen[bytes]:
+    """A running terminal, once it says that it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terminal", "run", str(config)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b'"ready"' in line:
+            return process
+    raise AssertionError("it ended before it was ready")
+
+
+def seen_down(status_file: Path) -> dict[str, Any]:
+    """The status once it says that the reader is down."""
+    for _ in range(100):
+        status: dict[str, Any] = json.loads(status_file.read_bytes())
+        if not status["devices"]["bus/front/0"]["up"]:
+            return status
+        time.sleep(0.1)  # another process's file: there is no event
+    raise AssertionError("nobody noticed that there is no reader")
+
+
+def test_it_runs_without_a_reader_and_without_head_office_and_stops_when_told(site: Path) -> None:
+    """Devices come and go; a second terminal on the same journal is told so; SIGTERM ends it cleanly."""
+    process = started(site)
+    try:
+        second = terminal("run", str(site))
+        assert second.returncode == exit_codes.IN_USE, second.stderr.decode()
+        status = seen_down(site.parent / "bus" / "status.json")
+        assert status["ready"]
+        assert status["sm2"]
+        assert "plug" in status["devices"]["bus/front/0"]["hint"] or "there" in status["devices"]["bus/front/0"]["hint"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, b"Traceback" in errors) == (0, False)
+    verified = terminal("journal", "verify", str(site.parent / "bus" / "journal"))
+    assert verified.returncode == 0, verified.stderr.decode()

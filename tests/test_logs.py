@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import time
+import time
 from collections.abc import Iterator
 
 import pytest

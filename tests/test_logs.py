@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import time
-import time
 from collections.abc import Iterator
 
 import pytest

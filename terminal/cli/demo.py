@@ -52,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
     if not options.config.exists():
         print(f"terminal: {options.config} is missing; run the demo from a checkout, or name --config", file=sys.stderr)
         return exit_codes.SETTINGS
+    if options.dir is not None and options.dir.exists() and any(options.dir.iterdir()):
+        print(f"terminal: {options.dir} is not empty; the demo makes everything anew, name another", file=sys.stderr)
+        return exit_codes.SETTINGS
     directory = options.dir or Path(tempfile.mkdtemp(prefix="onecard-demo-"))
     directory.mkdir(parents=True, exist_ok=True)
     try:

@@ -105,6 +105,7 @@ def test_what_belongs_to_a_rider_is_masked(parameters: Path) -> None:
         (("check", "/nowhere.toml"), b"", exit_codes.SETTINGS),
         (("run", str(ROOT / "pyproject.toml")), b"", exit_codes.SETTINGS),
         (("journal", "verify", "/nowhere"), b"", exit_codes.DEVICE),
+        (("demo", "--dir", str(ROOT)), b"", exit_codes.SETTINGS),
     ],
 )
 def test_bad_input_is_answered_with_its_exit_code(arguments: tuple[str, ...], given: bytes, code: int) -> None:

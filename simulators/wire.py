@@ -57,7 +57,7 @@ class Wire:
         self._receive = receive
 
     async def send(self, data: bytes) -> int:
-        """Send at the line's speed; returns CLOCK_MONOTONIC nanoseconds after the last byte."""
+        """Send at the line's speed; returns the CLOCK_MONOTONIC nanoseconds of the last byte."""
         loop = asyncio.get_running_loop()
         start_s = max(loop.time(), self._free_s)
         self._free_s = start_s + len(data) * self._byte_s
@@ -65,8 +65,9 @@ class Wire:
             await asyncio.sleep(self._free_s - self._byte_s - loop.time())
             self._write(data[:-1])
         await asyncio.sleep(self._free_s - loop.time())
+        last_byte_ns = round(loop.time() * 1e9)  # before the write: the reader may run before we look again
         self._write(data[-1:])
-        return round(loop.time() * 1e9)
+        return last_byte_ns
 
     def send_now(self, data: bytes) -> None:
         """Send without waiting for the line's speed."""

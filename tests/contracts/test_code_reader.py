@@ -89,11 +89,10 @@ class TestCodeReader:
             assert heard.errors and heard.errors[0].hint
             far_end.wire.plug()
             began = time.monotonic()
-            while not heard.payloads:
-                await far_end.show(TEXT)
-                await asyncio.sleep(0.05)
+            while TEXT not in [payload for payload, _ in heard.payloads]:
+                await far_end.show(TEXT)  # the line may be opened in the middle of a code: that one is lost
+                await asyncio.sleep(0.3)  # longer than the silence that ends a frame
             assert time.monotonic() - began < 2.0
-            assert heard.payloads[0][0] == TEXT
 
 
 class TestTrouble:

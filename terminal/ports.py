@@ -56,6 +56,10 @@ class StoreInUse(StoreBroken):
     """Another process has the store open: nothing is wrong with it, but this process must not go on."""
 
 
+class CardGone(Exception):
+    """The card left, went mute or did not answer in time: whether the last command took effect is unknown."""
+
+
 # --------------------------------------------------------------------------- time
 
 
@@ -79,6 +83,36 @@ class CodeReader(Protocol):
 
     def payloads(self) -> AsyncIterator[tuple[bytes, Reading]]:
         """Payloads as they arrive. Raises DeviceError when the reader is gone."""
+
+
+class CardChannel(Protocol):
+    """One card in the field, until it leaves."""
+
+    uid: bytes  # anti-collision identity where the reader gives one, else b""
+    atr: bytes  # answer to reset (PC/SC), or ATS/historical bytes
+    alone: bool  # False when the reader sees more than one card
+
+    async def transmit(self, command: bytes) -> bytes:
+        """One APDU; the whole answer, data ‖ SW1 SW2. Raises CardGone, DeviceError.
+
+        The driver follows 61xx and 6Cxx, within its budget.
+        """
+
+
+class CardSlot(Protocol):
+    """Delivers cards as they arrive; the channel is exclusive until the lane asks for the next one."""
+
+    medium: Medium  # Medium.CARD
+
+    def cards(self) -> AsyncIterator[tuple[CardChannel, Reading]]:
+        """Each arrival once. Raises DeviceError when the reader is gone."""
+
+
+class SecureModule(Protocol):
+    """A PSAM in a slot of its own."""
+
+    async def transmit(self, command: bytes) -> bytes:
+        """One APDU; the whole answer. Raises DeviceError when it does not answer."""
 
 
 @runtime_checkable
@@ -200,6 +234,9 @@ class ByteLink(Protocol):
 
 __all__ = [
     "ByteLink",
+    "CardChannel",
+    "CardGone",
+    "CardSlot",
     "Clock",
     "CodeReader",
     "DeviceError",
@@ -211,6 +248,7 @@ __all__ = [
     "PowerInput",
     "Presentation",
     "RawParameters",
+    "SecureModule",
     "Store",
     "StoreBroken",
     "StoreFull",

@@ -66,7 +66,9 @@ def read_payload(data: bytes) -> tuple[str, bytes]:
         payload = read(text)
         if payload is not None and tokens.recognise(payload) is not None:
             return name, payload
-    if tokens.recognise(data) is None and tokens.recognise(text) is not None:
+    if tokens.recognise(data) is not None:  # digits alone may be a code, and look like hexadecimal
+        return "raw", data
+    if tokens.recognise(text) is not None:
         return "raw", text
     as_hex = _hex(text)
     if as_hex:

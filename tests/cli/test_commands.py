@@ -79,6 +79,21 @@ def test_a_named_fault_is_found(parameters: Path, fault: str) -> None:
     assert "fail" in [check["result"] for check in checks]
 
 
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        (b"621234567890123456", "online_only_payment"),  # an even number of digits is hexadecimal, too
+        (b"6212345678901234567", "online_only_payment"),
+        (b"3101000000000000000000000000", "online_only_medical"),
+        (b"621234567890123456\r\n", "online_only_payment"),
+    ],
+)
+def test_digits_are_a_code_before_they_are_hexadecimal(parameters: Path, code: bytes, verdict: str) -> None:
+    """What a reader would hand over as it stands is judged as it stands."""
+    _, told = inspected(parameters, code)
+    assert (told["verdict"], told["written"]) == (verdict, "raw")
+
+
 def test_what_belongs_to_a_rider_is_masked(parameters: Path) -> None:
     """The transit account is not printed whole."""
     simulated = terminal("simulate", "code", "--at", AT, "--holder", "somebody")

@@ -11,10 +11,11 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ("base", "dev", "cards", "camera")
-PINNED = re.compile(r"^([A-Za-z0-9_.-]+)(\[[a-z,]+\])?==([^ ;\\]+)")
+PINNED = re.compile(r"^([A-Za-z0-9_.-]+)(\[[a-z,]+\])?==([^ ;\\]+)(?: ; ([^\\]+))?")
 FREE = re.compile(
     r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|zlib|0BSD|Unlicense|Public Domain)", re.IGNORECASE
 )
@@ -23,10 +24,12 @@ KNOWN = {"apsw": "any OSI-approved licence, by its own words"}
 
 
 def locked(name: str) -> dict[str, str]:
-    """Distribution → version of one lock."""
+    """Distribution → version of one lock, of those lines that hold for the Python that runs."""
     lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     found = [PINNED.match(line) for line in lines]
-    return {match[1].lower(): match[3] for match in found if match}
+    return {
+        match[1].lower(): match[3] for match in found if match and (not match[4] or Marker(match[4].strip()).evaluate())
+    }
 
 
 @pytest.mark.parametrize("name", LOCKS)

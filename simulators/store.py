@@ -8,13 +8,13 @@ Laws of this file:
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
 import msgspec
 
-from terminal.core import projection
+from terminal.core import ledger, projection
 from terminal.core.entries import (
     NOTHING,
     Alarm,
@@ -30,6 +30,7 @@ from terminal.core.entries import (
     decode,
     link,
 )
+from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
 
@@ -81,6 +82,7 @@ class SimulatedStore:
         self._terminal = ""
         self._uses: dict[EntryName, Use] = {}
         self._names_of: dict[Ref, list[EntryName]] = {}
+        self._ledgers: dict[Ref, tuple[int, Ledger]] = {}  # with the time of the last touch
         self._waiting: list[tuple[Callable[[], Any], bool, asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._in_flight = 0  # jobs in the commit under way
@@ -148,6 +150,15 @@ class SimulatedStore:
         """See the port."""
         names = {name for key in keys for name in self._names_of.get(key, ())}
         return [self._uses[name] for name in sorted(names) if self._uses[name].at_ms >= since_ms]
+
+    def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
+        """See the port."""
+        return {party: self._ledgers[party][1] for party in parties if party in self._ledgers}
+
+    def uses_from(self, name: EntryName) -> Sequence[Use]:
+        """See the port."""
+        rows = {stored.name: stored.row for stored in self.disk.stored}
+        return [use for use in self._uses.values() if rows[use.name or name] >= rows.get(name, 0)]
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
@@ -252,8 +263,20 @@ class SimulatedStore:
             self._uses[entry.name] = begun
             for key in {begun.code_key, begun.twin_key, begun.medium, begun.account} - {None}:
                 self._names_of.setdefault(Ref(key or b""), []).append(entry.name)
+        for effect in projection.effects(entry):
+            before = self._ledgers.get(effect.party, (0, ledger.NOTHING))[1]
+            self._ledgers[effect.party] = entry.at.utc_ms, projection.ledger_after(before, effect, entry)
         if change is not None and change.of in self._uses:
-            self._uses[change.of] = projection.apply(self._uses[change.of], change)
+            self._change_use(change, entry.at.utc_ms)
+
+    def _change_use(self, change: projection.UseChange, at_ms: int) -> None:
+        before = self._uses[change.of]
+        self._uses[change.of] = use = projection.apply(before, change)
+        if use.persons_charged != before.persons_charged:
+            grant = decode(next(one.data for one in self.disk.stored if one.name == change.of))
+            for effect in projection.effects(grant):
+                corrected = projection.ledger_corrected(self._ledgers[effect.party][1], effect, grant, before, use)
+                self._ledgers[effect.party] = at_ms, corrected
 
     def _new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
         self._head, first = begin_epoch(self._head, self.disk.random.randbytes(8), why, at)
@@ -284,14 +307,18 @@ class SimulatedStore:
             if stored.row not in self.disk.receipted or entry.at.utc_ms >= before_ms:
                 break
             self.disk.pruned = advance(self.disk.pruned, entry, stored.hash)
-            self._forget(entry.name)
+            self._forget(entry)
             gone += 1
         self.disk.pruned = msgspec.structs.replace(self.disk.pruned, unsent=0)
         del self.disk.stored[:gone]
         return gone
 
-    def _forget(self, name: EntryName) -> None:
-        use = self._uses.pop(name, None)
+    def _forget(self, entry: Entry) -> None:
+        for effect in projection.effects(entry):
+            touched_ms, kept = self._ledgers.get(effect.party, (0, ledger.NOTHING))
+            if ledger.may_forget(kept, touched_ms, self._head.floor_ms):
+                self._ledgers.pop(effect.party, None)
+        use = self._uses.pop(name := entry.name, None)
         if use is None:
             return
         for key in {use.code_key, use.twin_key, use.medium, use.account} - {None}:

@@ -6,10 +6,11 @@ Laws of this file:
 - No port hands out a clock but `Clock`, and only a device that sees a medium or a signal reads it.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
+from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, GateAnswer, GateEvent, Instant, Medium, Presentation, Reading, Ref, Use
 from terminal.core.phrases import Display
 
@@ -162,6 +163,12 @@ class Store(Protocol):
 
         Synchronous and quick: called between recall and reserve, where nothing may wait.
         """
+
+    def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
+        """The ledgers there are of these parties. Synchronous and quick, as `uses`."""
+
+    def uses_from(self, name: EntryName) -> Sequence[Use]:
+        """Uses begun by this entry or a later one, oldest first: for a shift's totals, never for a tap."""
 
     def open_uses(self) -> Sequence[Use]:
         """Uses still `reserved`, oldest first: after a restart each becomes `passage unknown`."""

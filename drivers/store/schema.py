@@ -3,7 +3,7 @@
 Laws of this file:
 - `user_version` is the schema's version; each migration goes from one to the next in one transaction: old or new,
   never neither. A file from a newer program is refused, not guessed at.
-- `entries` is the truth; `uses` and `use_keys` are a projection of it and can be rebuilt.
+- `entries` is the truth; `uses`, `use_keys` and `ledgers` are a projection of it and can be rebuilt.
 - A row's number is given by us: it grows across epochs, is never reused, and row = first_row + sequence - 1
   inside an epoch, so that no second index has to be written with every entry.
 """
@@ -42,6 +42,12 @@ MIGRATIONS: tuple[str, ...] = (
         row INTEGER PRIMARY KEY, epoch BLOB NOT NULL, sequence INTEGER NOT NULL,
         reason TEXT NOT NULL, data BLOB NOT NULL
     );
+    """,
+    # 1 → 2
+    """
+    CREATE TABLE ledgers ( -- what a party's sums, open trip and transfers come to
+        party BLOB PRIMARY KEY, touched_ms INTEGER NOT NULL, data BLOB NOT NULL
+    ) WITHOUT ROWID;
     """,
 )
 VERSION = len(MIGRATIONS)

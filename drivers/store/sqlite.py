@@ -10,7 +10,7 @@ Laws of this file:
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import apsw
@@ -21,6 +21,7 @@ from drivers.store.recovery import connect
 from drivers.store.schema import migrate
 from drivers.store.writer import Writer
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
+from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
@@ -141,6 +142,14 @@ class SqliteStore:
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
         return tables.uses(self._reader, keys, since_ms)
+
+    def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
+        """See the port."""
+        return tables.ledgers(self._reader, parties)
+
+    def uses_from(self, name: EntryName) -> Sequence[Use]:
+        """See the port."""
+        return tables.uses_from(self._reader, name)
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""

@@ -6,13 +6,15 @@ Laws of this file:
 - A stored value of another type than was written is damage, and is raised as BadEntry.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import apsw
 
-from terminal.core import projection
-from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, Receipt, StoredEntry
+from terminal.core import ledger, projection
+from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, Receipt, StoredEntry, decode
+from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState
 from terminal.core.projection import UseChange
 
@@ -36,9 +38,11 @@ def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: byt
     begun = projection.begins(entry)
     if begun is not None:
         _insert_use(db, row, begun)
+    for effect in projection.effects(entry):
+        _change_ledger(db, effect.party, entry.at.utc_ms, partial(projection.ledger_after, effect=effect, entry=entry))
     change = projection.changes(entry)
     if change is not None:
-        _change_use(db, change)
+        _change_use(db, change, entry.at.utc_ms)
 
 
 def remember(db: apsw.Connection, before: Head, after: Head) -> None:
@@ -89,6 +93,7 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
     if not gone:
         return 0
     last = next(entries(db, "WHERE e.row = ?", gone))
+    _forget_ledgers(db, gone)
     db.execute("DELETE FROM anchors WHERE row < ?", (gone,))
     db.execute(
         "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?)", (gone, last.name.epoch, last.name.sequence, last.hash)
@@ -111,17 +116,44 @@ def _insert_use(db: apsw.Connection, row: int, use: Use) -> None:
     db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in keys])
 
 
-def _change_use(db: apsw.Connection, change: UseChange) -> None:
+def _change_use(db: apsw.Connection, change: UseChange, at_ms: int) -> None:
     base = first_row(db, change.of.epoch)
     row = None if base is None else base + change.of.sequence - 1
     found = db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE row = ?", (row,)).fetchone()
     if found is None:  # its grant was pruned
         return
-    use = projection.apply(_use(found), change)
+    before = _use(found)
+    use = projection.apply(before, change)
     db.execute(
         "UPDATE uses SET state = ?, passed = ?, annulled_persons = ? WHERE row = ?",
         (use.state.value, use.passed, use.annulled_persons, row),
     )
+    if use.persons_charged != before.persons_charged:
+        _correct_ledgers(db, next(entries(db, "WHERE e.row = ?", row)).data, before, use, at_ms)
+
+
+def _correct_ledgers(db: apsw.Connection, data: bytes, before: Use, use: Use, at_ms: int) -> None:
+    """A grant stands for fewer people now, or for more again: so do its effects."""
+    grant = decode(data)
+    correct = partial(projection.ledger_corrected, grant=grant, use=before, corrected=use)
+    for effect in projection.effects(grant):
+        _change_ledger(db, effect.party, at_ms, partial(correct, effect=effect))
+
+
+def _change_ledger(db: apsw.Connection, party: Ref, at_ms: int, change: Callable[[Ledger], Ledger]) -> None:
+    found = db.execute("SELECT data FROM ledgers WHERE party = ?", (party,)).fetchone()
+    after = change(ledger.NOTHING if found is None else ledger.decode(found[0]))
+    db.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?)", (party, at_ms, ledger.encode(after)))
+
+
+def _forget_ledgers(db: apsw.Connection, gone: int) -> None:
+    """Ledgers nobody touched since entries that are pruned now, and that say nothing any more."""
+    now_ms = _number(db, "SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1")
+    for stored in list(entries(db, "WHERE e.row <= ?", gone)):
+        for effect in projection.effects(decode(stored.data)):
+            found = db.execute("SELECT touched_ms, data FROM ledgers WHERE party = ?", (effect.party,)).fetchone()
+            if found is not None and ledger.may_forget(ledger.decode(found[1]), found[0], now_ms):
+                db.execute("DELETE FROM ledgers WHERE party = ?", (effect.party,))
 
 
 # --------------------------------------------------------------------------- reading
@@ -159,6 +191,25 @@ def uses(db: apsw.Connection, keys: Sequence[Ref], since_ms: int) -> list[Use]:
         f"(SELECT row FROM use_keys WHERE key IN ({marks}) AND at_ms >= ?)"
     )
     return [_use(row) for row in db.execute(query, (*keys, since_ms))]
+
+
+def ledgers(db: apsw.Connection, parties: Sequence[Ref]) -> dict[Ref, Ledger]:
+    """The ledgers there are of these parties."""
+    marks = ",".join("?" * len(parties))
+    query = f"SELECT party, data FROM ledgers WHERE party IN ({marks})"  # only question marks are put in
+    return {Ref(party): ledger.decode(data) for party, data in db.execute(query, tuple(parties))}
+
+
+def all_ledgers(db: apsw.Connection) -> dict[Ref, Ledger]:
+    """The whole projection, for comparing it with the fold."""
+    return {Ref(party): ledger.decode(data) for party, data in db.execute("SELECT party, data FROM ledgers")}
+
+
+def uses_from(db: apsw.Connection, name: EntryName) -> list[Use]:
+    """Uses begun by this entry or a later one, oldest first."""
+    base = first_row(db, name.epoch)
+    row = 0 if base is None else base + name.sequence - 1
+    return [_use(found) for found in db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE row >= ? ORDER BY row", (row,))]
 
 
 def open_uses(db: apsw.Connection) -> list[Use]:

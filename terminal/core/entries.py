@@ -15,6 +15,7 @@ from typing import get_args
 import cbor2
 import msgspec
 
+from terminal.core.ledger import Effect, Where
 from terminal.core.model import (
     Charge,
     EntryName,
@@ -25,6 +26,7 @@ from terminal.core.model import (
     PassageMode,
     Reason,
     Ref,
+    Tap,
     Value,
     Verdict,
 )
@@ -92,6 +94,9 @@ class Decided(Value, frozen=True, tag="decision"):
     repeat_of: EntryName | None = None
     generated_ms: int | None = None
     pay_by_ms: int | None = None  # head office should hold this ride by then; its lateness is visible
+    tap: Tap = Tap.RIDE
+    where: Where = Where()
+    effects: tuple[Effect, ...] = ()  # what it changes in ledgers (core/ledger.py)
 
 
 class DenialsSummed(Value, frozen=True, tag="denials"):
@@ -147,6 +152,35 @@ class GateUnanswered(Value, frozen=True, tag="gate_unanswered"):
     sent: bool
 
 
+class SignedOn(Value, frozen=True, tag="signed_on"):
+    """A driver began a shift on this vehicle."""
+
+    who: str
+    where: Where
+
+
+class SignedOff(Value, frozen=True, tag="signed_off"):
+    """The driver left."""
+
+    who: str
+
+
+class BoardedFree(Value, frozen=True, tag="boarded_free"):
+    """The driver let somebody ride without a charge, and why."""
+
+    who: str
+    why: str
+    where: Where
+
+
+class Voided(Value, frozen=True, tag="voided"):
+    """The driver took a charge back: whoever paid may show the same code again."""
+
+    who: str
+    why: str
+    of: EntryName
+
+
 class Alarm(Value, frozen=True, tag="alarm"):
     """A person must hear of this. `kind` is a closed list per writer; `detail` names no rider."""
 
@@ -175,6 +209,10 @@ Fact = (
     | PassageUnknown
     | GateReported
     | GateUnanswered
+    | SignedOn
+    | SignedOff
+    | BoardedFree
+    | Voided
     | Alarm
     | Commanded
 )

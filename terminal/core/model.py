@@ -8,14 +8,11 @@ Laws of this file:
 """
 
 from enum import StrEnum
-from typing import NewType
 
-import msgspec
-
-
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The base of every noun: immutable, compared by content; built with named arguments."""
-
+from terminal.core.base import EntryName as EntryName  # noqa: PLC0414  # taken from here
+from terminal.core.base import Ref as Ref  # noqa: PLC0414  # taken from here
+from terminal.core.base import Value as Value  # noqa: PLC0414  # taken from here
+from terminal.core.ledger import Effect, Where
 
 # --------------------------------------------------------------------------- time
 
@@ -69,11 +66,6 @@ class Presentation(Value, frozen=True):
     medium: Medium
     payload: bytes
     at: Reading
-
-
-# A medium or account under a keyed hash: 1 byte link-key version, then HMAC-SHA-256 cut to 16 bytes
-# (core/accounts.py). 17 bytes in all; the number behind it never leaves the function that hashed it.
-Ref = NewType("Ref", bytes)
 
 
 class Holder(Value, frozen=True):
@@ -226,6 +218,13 @@ class Refusal(Value, frozen=True):
     key_ids: tuple[str, ...] = ()
 
 
+class Part(Value, frozen=True):
+    """One thing a charge is made of."""
+
+    what: str  # "ride", "unfinished": the last trip had no tap-out, "owed": a ride once taken on trust
+    fen: int
+
+
 class Charge(Value, frozen=True):
     """What one grant costs. A repeated showing charges nothing."""
 
@@ -233,6 +232,16 @@ class Charge(Value, frozen=True):
     fare_type: str
     amount_fen: int
     currency: str = "CNY"
+    parts: tuple[Part, ...] = ()  # where it is more than the ride; they sum up to the amount
+    ceiling_fen: int | None = None  # the issuer's single-spend ceiling, where it made the amount less
+
+
+class Tap(StrEnum):
+    """What a tap on a vehicle is."""
+
+    RIDE = "ride"  # one tap is the whole ride
+    BOARD = "board"
+    ALIGHT = "alight"
 
 
 # --------------------------------------------------------------------------- acts
@@ -261,17 +270,13 @@ class Outcome(Value, frozen=True):
     acts: tuple[Act, ...]
     charge: Charge | None = None
     persons: int = 1
-    repeat_of: "EntryName | None" = None  # the grant this showing repeats ("already paid")
+    repeat_of: EntryName | None = None  # the grant this showing repeats ("already paid")
+    tap: Tap = Tap.RIDE
+    where: Where = Where()
+    effects: tuple[Effect, ...] = ()  # what it changes in ledgers
 
 
 # --------------------------------------------------------------------------- what is written down
-
-
-class EntryName(msgspec.Struct, frozen=True, order=True):
-    """The name of an entry within one terminal: (epoch, sequence)."""
-
-    epoch: bytes  # 8 random bytes
-    sequence: int  # from 1, gapless
 
 
 class PassageMode(StrEnum):

@@ -1,13 +1,28 @@
-"""The fold from entries to uses: what the projection table holds, entry by entry.
+"""The fold from entries to uses and ledgers: what the projection tables hold, entry by entry.
 
 Laws of this file:
-- A charged grant begins a use; walking, annulling and not knowing change it; nothing else does.
+- A charged grant begins a use; walking, annulling, voiding and not knowing change it; nothing else does.
+- An effect of a decision changes one ledger; so does a driver who signs on. Whatever changes for how many people a
+  charge stands changes its ledgers in the same step.
 - The fold is pure: the table can be rebuilt from the entries, and a test compares the two.
 """
 
 import msgspec
 
-from terminal.core.entries import Decided, Entry, LatePassage, PassageAnnulled, PassageUnknown, Passed
+from terminal.core import ledger
+from terminal.core.entries import (
+    BoardedFree,
+    Decided,
+    Entry,
+    LatePassage,
+    PassageAnnulled,
+    PassageUnknown,
+    Passed,
+    SignedOff,
+    SignedOn,
+    Voided,
+)
+from terminal.core.ledger import SHIFT, Added, Effect, Ledger, Moment, ShiftBegan, Where
 from terminal.core.model import EntryName, PassageMode, Use, UseState, Value
 
 
@@ -50,6 +65,8 @@ def changes(entry: Entry) -> UseChange | None:
             return UseChange(of=of, passed=passed)
         case PassageAnnulled(of=of, passed=passed):
             return UseChange(of=of, passed=passed, state=UseState.ANNULLED)
+        case Voided(of=of):
+            return UseChange(of=of, passed=0, state=UseState.ANNULLED)
         case LatePassage(of=of, passed=passed):
             return UseChange(of=of, passed=passed)
         case PassageUnknown(of=of):
@@ -66,3 +83,42 @@ def apply(use: Use, change: UseChange) -> Use:
         state = UseState.COMMITTED
     left = use.persons - passed if state is UseState.ANNULLED else 0
     return msgspec.structs.replace(use, passed=passed, state=state, annulled_persons=left)
+
+
+# --------------------------------------------------------------------------- ledgers
+
+
+def effects(entry: Entry) -> tuple[Effect, ...]:
+    """What an entry changes in ledgers."""
+    match entry.fact:
+        case Decided(effects=found):
+            return found
+        case SignedOn(who=who):
+            return (ShiftBegan(who=who),)
+        case SignedOff():
+            return (ShiftBegan(who=""),)
+        case BoardedFree():
+            return (Added(party=SHIFT, id=FREE, window=0, count=1),)
+        case _:
+            return ()
+
+
+def ledger_after(before: Ledger, effect: Effect, entry: Entry) -> Ledger:
+    """A party's ledger after one effect of an entry."""
+    if isinstance(effect, ShiftBegan):
+        before = ledger.NOTHING  # a new shift begins with empty sums
+    return ledger.apply(before, effect, _moment(entry))
+
+
+def ledger_corrected(before: Ledger, effect: Effect, grant: Entry, use: Use, corrected: Use) -> Ledger:
+    """A party's ledger after the use this effect came with stands for fewer people, or for more again."""
+    gone = use.persons_charged - corrected.persons_charged
+    return ledger.undo(before, effect, _moment(grant), gone, use.persons) if gone else before
+
+
+FREE = "free"  # the sum of free boardings in a shift's ledger
+
+
+def _moment(entry: Entry) -> Moment:
+    where = entry.fact.where if isinstance(entry.fact, Decided | SignedOn) else Where()
+    return Moment(at_ms=entry.at.utc_ms, where=where, of=entry.name)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from drivers.store.sqlite import SqliteStore
@@ -12,15 +13,19 @@ from terminal.core.entries import (
     NO_HASH,
     Alarm,
     ContentKey,
+    Decided,
     EpochBegan,
     ParametersChanged,
     PassageUnknown,
     Receipt,
     Refused,
+    SignedOn,
+    Voided,
     check_link,
     decode,
 )
-from terminal.core.model import EntryName, UseState
+from terminal.core.ledger import SHIFT, Added, Ledger, Shift, Sum, Where
+from terminal.core.model import EntryName, Ref, UseState
 from terminal.ports import Store, StoreBroken
 from tests.journal_cases import DAY_MS, NOON_MS, TestClock, annulled, at, decided, draft, ref, walked
 
@@ -39,6 +44,11 @@ def receipt(store: Store, first: int, last: int, *refused: Refused, digest: byte
     hashes = {stored.name.sequence: stored.hash for stored in run}
     epoch = run[0].name.epoch
     return Receipt(terminal="T1", epoch=epoch, first=first, last=last, hash=digest or hashes[last], refused=refused)
+
+
+def _adding(who: str, code: str, party: Ref) -> Decided:
+    effects = (Added(party=party, id="day", window=9, fen=200, count=1),)
+    return msgspec.structs.replace(decided(who, code=code, sensor=False), effects=effects)
 
 
 class TestStore:
@@ -90,6 +100,46 @@ class TestStore:
         assert len(store.uses([ref(name) for name in names], NOON_MS)) == 1
         assert store.uses([ref(name) for name in names], NOON_MS + 1) == []
         assert store.uses([ref("medium bert")], 0) == []
+        await store.close()
+
+    async def test_ledgers(self, make: Make) -> None:
+        """Effects add up for each party, a void takes its own back, and a restart remembers."""
+        store = make()
+        store.open("T1", at())
+        anna, bert = ref("medium anna"), ref("medium bert")
+        rides = [
+            await store.append(draft(_adding("anna", "1", anna))),
+            await store.append(draft(_adding("bert", "1", bert))),
+        ]
+        rides.append(await store.append(draft(_adding("anna", "2", anna))))
+        await store.append(draft(Voided(who="7", why="wrong key", of=rides[0].name)))
+        await store.append(draft(Voided(who="7", why="twice", of=rides[0].name)))
+        signed_on = (await store.append(draft(SignedOn(who="7", where=Where(line="12"))))).name
+        await store.close()
+        store = make()
+        store.open("T1", at())
+        kept = store.ledgers((anna, bert, ref("nobody"), SHIFT))
+        assert {party: one.sums for party, one in kept.items() if party != SHIFT} == {
+            anna: (Sum(id="day", window=9, fen=200, count=1),),
+            bert: (Sum(id="day", window=9, fen=200, count=1),),
+        }
+        assert kept[SHIFT] == Ledger(shift=Shift(who="7", at_ms=NOON_MS, where=Where(line="12"), of=signed_on))
+        assert [use.name for use in store.uses_from(rides[1].name)] == [rides[1].name, rides[2].name]
+        await store.close()
+
+    async def test_ledgers_are_forgotten_when_they_say_nothing_any_more(self, make: Make) -> None:
+        """With the entries of a month ago, unless somebody rode since."""
+        store = make()
+        store.open("T1", at())
+        anna, bert = ref("medium anna"), ref("medium bert")
+        for who in ("anna", "bert"):
+            await store.append(draft(_adding(who, "1", ref(f"medium {who}"))))
+        await store.append(draft(_adding("bert", "2", bert), NOON_MS + 40 * DAY_MS))
+        await store.settle(receipt(store, 1, 4))
+        await store.append(draft(decided("caro"), NOON_MS + 40 * DAY_MS))
+        while await store.prune(NOON_MS + DAY_MS):
+            pass
+        assert list(store.ledgers((anna, bert))) == [bert]
         await store.close()
 
     async def test_what_becomes_of_uses(self, make: Make) -> None:

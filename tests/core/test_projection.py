@@ -5,9 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terminal.core import projection
-from terminal.core.entries import Decided, Entry, Fact, LatePassage, PassageUnknown, Stopped
+from terminal.core.entries import (
+    BoardedFree,
+    Decided,
+    Entry,
+    Fact,
+    LatePassage,
+    PassageUnknown,
+    SignedOff,
+    SignedOn,
+    Stopped,
+    Voided,
+)
+from terminal.core.ledger import NOTHING, SHIFT, Added, Ledger, Shift, ShiftBegan, Sum, Where
 from terminal.core.model import EntryName, Use, UseState
-from tests.journal_cases import annulled, at, decided, walked
+from tests.journal_cases import annulled, at, decided, ref, walked
 
 EPOCH = b"epoch--1"
 
@@ -63,6 +75,44 @@ def test_what_becomes_of_it() -> None:
     assert after(PassageUnknown(of=one)) == (UseState.UNKNOWN, 0, 1)
     assert after(walked(one, 3), annulled(one, 3), persons=5) == (UseState.ANNULLED, 3, 3)
     assert after(annulled(one, 3), LatePassage(lane="gate", of=one, passed=4), persons=5) == (UseState.ANNULLED, 4, 4)
+
+
+def test_a_driver_takes_a_charge_back() -> None:
+    """Voided is annulled, with nobody walked."""
+    assert after(walked(name()), Voided(who="7", why="wrong key", of=name())) == (UseState.ANNULLED, 0, 0)
+
+
+def test_a_shift_is_a_ledger() -> None:
+    """Signing on begins one, with empty sums; free boardings are counted in it; signing off ends it."""
+    where = Where(vehicle="bus-1", line="12")
+    ledger: Ledger = NOTHING
+    facts: list[Fact] = [BoardedFree(who="7", why="child", where=where), SignedOn(who="7", where=where)]
+    facts += [BoardedFree(who="7", why="child", where=where)] * 2
+    for sequence, fact in enumerate(facts, 1):
+        one = entry(fact, sequence)
+        for effect in projection.effects(one):
+            assert effect.party == SHIFT
+            ledger = projection.ledger_after(ledger, effect, one)
+    assert ledger.shift == Shift(who="7", at_ms=at().utc_ms, where=where, of=name(2))
+    assert ledger.sums == (Sum(id=projection.FREE, window=0, count=2),)
+    assert projection.effects(entry(SignedOff(who="7"))) == (ShiftBegan(who=""),)
+    assert projection.effects(entry(Stopped(why=""))) == ()
+
+
+def test_what_stands_for_fewer_people_counts_for_fewer() -> None:
+    """A use that changes without changing who is charged changes no ledger."""
+    grant = entry(msgspec.structs.replace(decided(persons=5), effects=(FIVE,)))
+    before = projection.begins(grant)
+    assert before is not None
+    ledger = projection.ledger_after(NOTHING, FIVE, grant)
+    walking = projection.apply(before, projection.UseChange(of=name(), passed=3))
+    assert projection.ledger_corrected(ledger, FIVE, grant, before, walking) is ledger
+    gone = projection.apply(walking, projection.UseChange(of=name(), passed=3, state=UseState.ANNULLED))
+    corrected = projection.ledger_corrected(ledger, FIVE, grant, walking, gone)
+    assert corrected.sums == (Sum(id="day", window=3, fen=600, count=3),)
+
+
+FIVE = Added(party=ref("medium anna"), id="day", window=3, fen=1000, count=5)
 
 
 @given(st.lists(st.sampled_from(["walk", "annul"]), max_size=12), st.integers(1, 5))

@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from drivers.store import recovery, schema, sqlite, tables
 from drivers.store.head_file import HeadFile, peek
 from drivers.store.sqlite import SqliteStore
-from terminal.core.entries import Alarm, EpochBegan, Fact, Receipt, decode
+from terminal.core.entries import Alarm, Decided, EpochBegan, Fact, Receipt, decode
+from terminal.core.ledger import Added, Sum
 from terminal.core.model import EntryName
 from terminal.ports import StoreBroken, StoreFull
 from tests.journal_cases import TestClock, at, decided, draft, ref
@@ -24,11 +26,17 @@ from tests.journal_cases import TestClock, at, decided, draft, ref
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def ridden(who: str) -> Decided:
+    """A grant that adds to its rider's sum, and to everybody's."""
+    own, all_ = (Added(party=ref(party), id="day", window=9, fen=200) for party in (f"medium {who}", "everybody"))
+    return msgspec.structs.replace(decided(who), effects=(own, all_))
+
+
 async def write(directory: Path, count: int, *, clean: bool = True) -> list[EntryName]:
     """Write entries; with clean=False the files are left as a killed process leaves them."""
     store = SqliteStore(directory, TestClock())
     store.open("T1", at())
-    names = [(await store.append(draft(decided(f"rider {number}")))).name for number in range(count)]
+    names = [(await store.append(draft(ridden(f"rider {number}")))).name for number in range(count)]
     if not clean:
         image = directory.with_name(directory.name + "-cut")
         shutil.copytree(directory, image)
@@ -269,9 +277,25 @@ async def test_projection_can_be_rebuilt(tmp_path: Path) -> None:
     """Salvaging folds the projection anew; it equals the one that was written along."""
     await write(tmp_path / "j", 40)
     before = apsw.Connection(str(tmp_path / "j" / "journal.db"))
-    uses = tables.all_uses(before)
+    uses, ledgers = tables.all_uses(before), tables.all_ledgers(before)
     before.close()
     recovery.salvage(tmp_path / "j", 1)
     after = apsw.Connection(str(tmp_path / "j" / "journal.db"))
     assert tables.all_uses(after) == uses and len(uses) == 40
+    assert tables.all_ledgers(after) == ledgers and len(ledgers) == 41
+    assert ledgers[ref("everybody")].sums == (Sum(id="day", window=9, fen=8000),)
     after.close()
+
+
+async def test_a_journal_of_the_first_schema_is_brought_forward(tmp_path: Path) -> None:
+    """Its entries stay, and ledgers begin to be kept."""
+    (tmp_path / "j").mkdir()
+    db = apsw.Connection(str(tmp_path / "j" / "journal.db"))
+    db.execute(schema.MIGRATIONS[0])
+    db.execute("PRAGMA user_version=1")
+    db.close()
+    await write(tmp_path / "j", 2)
+    db = apsw.Connection(str(tmp_path / "j" / "journal.db"))
+    assert db.pragma("user_version") == schema.VERSION
+    assert len(tables.all_ledgers(db)) == 3
+    db.close()

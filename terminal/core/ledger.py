@@ -1,0 +1,222 @@
+"""What is remembered of one party between taps: sums, an open trip, a transfer, a debt. A fold over effects.
+
+Laws of this file:
+- A party is a medium, an account, or a channel of an account; which one a sum belongs to is the tariff's business.
+- A decision carries its effects; a ledger is what they add up to. Nothing else changes one, so it can be rebuilt.
+- A ledger is bounded: of each sum only the newest window is kept, of each transfer only the newest.
+- Taking a charge back undoes its effects person by person; what a newer effect replaced stays replaced.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from terminal.core.base import EntryName, Ref, Value
+
+# No window is longer than a month: what was last touched before this says nothing any more.
+MEMORY_MS = 32 * 86_400_000
+SHIFT = Ref(b"\x00" + b"driver's shift..")  # the party under which a vehicle remembers who drives it
+
+
+class Where(Value, frozen=True):
+    """Where a vehicle or gate stands. Every field is a name of the operator's own data; "" is not known."""
+
+    vehicle: str = ""
+    line: str = ""
+    direction: str = ""
+    stop: str = ""
+    run: int = 0  # Unix milliseconds at which this run of the line began: a run goes from one end to the other
+    key: str = ""  # the fare key the driver pressed
+
+
+class Trip(Value, frozen=True):
+    """Boarded, not yet alighted."""
+
+    at_ms: int
+    where: Where
+    product: str
+    of: EntryName | None = None  # the boarding
+
+
+class Sum(Value, frozen=True):
+    """What a party paid and how often it rode, in one window of one accumulation."""
+
+    id: str
+    window: int  # proleptic ordinal of the window's first service day
+    fen: int = 0
+    count: int = 0
+
+
+class Anchor(Value, frozen=True):
+    """The rides a transfer counts from."""
+
+    id: str
+    first_ms: int
+    last_ms: int
+    line: str = ""  # of the last ride
+    transfers: int = 0
+
+
+class Shift(Value, frozen=True):
+    """Who drives, since when."""
+
+    who: str
+    at_ms: int
+    where: Where
+    of: EntryName | None = None
+
+
+class Ledger(Value, frozen=True):
+    """One party between taps."""
+
+    sums: tuple[Sum, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    trip: Trip | None = None
+    owed_fen: int = 0
+    graces: int = 0  # rides taken on trust and not settled yet
+    shift: Shift | None = None
+
+
+NOTHING = Ledger()
+
+# --------------------------------------------------------------------------- effects
+
+
+class Added(Value, frozen=True, tag="added"):
+    """So much, so often, into a window."""
+
+    party: Ref
+    id: str
+    window: int
+    fen: int = 0
+    count: int = 0
+
+
+class Anchored(Value, frozen=True, tag="anchored"):
+    """A transfer counts from these rides now."""
+
+    party: Ref
+    anchor: Anchor
+
+
+class Boarded(Value, frozen=True, tag="boarded"):
+    """A trip is open; when and where stand in the decision."""
+
+    party: Ref
+    product: str
+
+
+class Alighted(Value, frozen=True, tag="alighted"):
+    """No trip is open any more."""
+
+    party: Ref
+
+
+class Owed(Value, frozen=True, tag="owed"):
+    """A debt grew, or was settled where negative."""
+
+    party: Ref
+    fen: int
+    graces: int = 0
+
+
+class ShiftBegan(Value, frozen=True, tag="shift"):
+    """A driver signed on; `who` empty: signed off."""
+
+    who: str
+    party: Ref = SHIFT
+
+
+Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan
+
+
+class Moment(Value, frozen=True):
+    """When, where and by which entry an effect came about; the entry has no name before it is written."""
+
+    at_ms: int
+    where: Where = Where()
+    of: EntryName | None = None
+
+
+def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
+    """The ledger after an effect."""
+    change = msgspec.structs.replace
+    match effect:
+        case Added():
+            return change(ledger, sums=_added(ledger.sums, effect))
+        case Anchored(anchor=anchor):
+            others = (one for one in ledger.anchors if one.id != anchor.id)
+            return change(ledger, anchors=(*others, anchor))
+        case Boarded(product=product):
+            trip = Trip(at_ms=moment.at_ms, where=moment.where, product=product, of=moment.of)
+            return change(ledger, trip=trip)
+        case Alighted():
+            return change(ledger, trip=None)
+        case Owed(fen=fen, graces=graces):
+            return change(ledger, owed_fen=max(0, ledger.owed_fen + fen), graces=max(0, ledger.graces + graces))
+        case ShiftBegan(who=""):
+            return change(ledger, shift=None)
+        case ShiftBegan(who=who):
+            return change(ledger, shift=Shift(who=who, at_ms=moment.at_ms, where=moment.where, of=moment.of))
+
+
+def undo(ledger: Ledger, effect: Effect, moment: Moment, persons: int, of: int) -> Ledger:
+    """The ledger once `persons` of the `of` people an effect stood for were taken back; negative: given again."""
+    change = msgspec.structs.replace
+    match effect:
+        case Added(fen=fen, count=count):
+            less = change(effect, fen=-fen * persons // of, count=-count * persons // of)
+            return change(ledger, sums=_added(ledger.sums, less))
+        case Anchored(anchor=anchor) if anchor in ledger.anchors and persons == of:
+            return change(ledger, anchors=tuple(one for one in ledger.anchors if one != anchor))
+        case Boarded() if ledger.trip is not None and ledger.trip.of == moment.of and persons == of:
+            return change(ledger, trip=None)
+        case Owed(fen=fen, graces=graces) if persons == of:
+            return apply(ledger, Owed(party=effect.party, fen=-fen, graces=-graces), moment)
+        case _:
+            return ledger
+
+
+def merged(ledgers: Sequence[Ledger]) -> Ledger:
+    """One party under several names (two link keys live side by side): sums add up, of the rest the first counts."""
+    if len(ledgers) == 1:
+        return ledgers[0]
+    total = NOTHING
+    for one in ledgers:
+        sums = total.sums
+        for item in one.sums:
+            sums = _added(sums, Added(party=Ref(b""), id=item.id, window=item.window, fen=item.fen, count=item.count))
+        total = Ledger(
+            sums=sums,
+            anchors=total.anchors + tuple(a for a in one.anchors if all(a.id != own.id for own in total.anchors)),
+            trip=total.trip or one.trip,
+            owed_fen=total.owed_fen + one.owed_fen,
+            graces=total.graces + one.graces,
+            shift=total.shift or one.shift,
+        )
+    return total
+
+
+def may_forget(ledger: Ledger, touched_ms: int, now_ms: int) -> bool:
+    """Whether nothing that may still matter is lost with a ledger last touched then."""
+    return ledger.trip is None and not ledger.owed_fen and not ledger.shift and now_ms - touched_ms > MEMORY_MS
+
+
+def encode(ledger: Ledger) -> bytes:
+    """A ledger as the projection keeps it: a cache, rebuilt whenever its form changes."""
+    return msgspec.msgpack.encode(ledger)
+
+
+def decode(data: bytes) -> Ledger:
+    """The ledger of kept bytes. Raises ValueError."""
+    return msgspec.msgpack.decode(data, type=Ledger)
+
+
+def _added(sums: tuple[Sum, ...], effect: Added) -> tuple[Sum, ...]:
+    """Into its window; a newer window replaces an older one, an older one is too late to matter."""
+    here = next((one for one in sums if one.id == effect.id), None)
+    if here is not None and here.window > effect.window:
+        return sums
+    old = here if here is not None and here.window == effect.window else Sum(id=effect.id, window=effect.window)
+    new = msgspec.structs.replace(old, fen=max(0, old.fen + effect.fen), count=max(0, old.count + effect.count))
+    return (*(one for one in sums if one.id != effect.id), new)

@@ -4,9 +4,11 @@ import importlib
 from typing import Any
 
 REGISTRY: dict[str, str] = {
+    "sim.card": "simulators.card_slot:open_slot",
     "sim.gate": "simulators.memory:open_gate",
     "sim.indicator": "simulators.memory:open_indicator",
     "sim.reader": "simulators.memory:open_reader",
+    "sim.secure_module": "simulators.card_slot:open_module",
     "sim.store": "simulators.store:open",
 }
 

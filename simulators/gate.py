@@ -32,6 +32,7 @@ class Board:
         self.inputs = [False] * POINTS
         self.mute = False
         self.delay_s = 0.0
+        self.delayed: frozenset[int] | None = None  # function codes that the delay concerns; None: all
         self.requests = 0
         self.on_coil: Callable[[int, bool, int], None] = lambda number, on, at_ns: None
         bits = [SimData(0, values=[False] * POINTS, datatype=DataType.BITS)]
@@ -93,7 +94,7 @@ class Board:
             self._start(self._send(self._outer, data))
 
     async def _send(self, wire: Wire, data: bytes) -> None:
-        if self.delay_s:
+        if self.delay_s and (self.delayed is None or data[1] in self.delayed):
             await asyncio.sleep(self.delay_s)
         await wire.send(data)
 

@@ -13,7 +13,7 @@ import pytest
 from drivers.clock import SystemClock
 from drivers.gate import bus, modbus, none
 from drivers.gate.modbus import GateWiring, PowerWiring
-from simulators.gate import Board, Turnstile
+from simulators.gate import WRITE_COIL, Board, Turnstile
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading
 from terminal.ports import DeviceError, Gate
 
@@ -193,6 +193,7 @@ class TestTrouble:
     async def test_late_answer_is_not_taken_for_another_order(self, tmp_path: Path) -> None:
         """An answer that comes after its time-out never confirms a later order."""
         async with serial_site(tmp_path, inputs=0) as site:
+            site.board.delayed = frozenset({WRITE_COIL})  # a poll that is under way must not take the delay
             site.board.delay_s = 0.35
             assert await site.open() is GateAnswer.UNKNOWN
             assert await site.open() is GateAnswer.NOT_SENT

@@ -141,6 +141,18 @@ class SimulatedStore:
         count: int = await self._do(lambda: self._prune(before_ms), adds=False)
         return count
 
+    def size(self) -> int:
+        """See the port."""
+        return sum(len(stored.data) for stored in self.disk.stored)
+
+    def is_full(self) -> bool:
+        """See the port."""
+        return self.disk.full
+
+    async def verify(self) -> str | None:
+        """See the port: everything was verified when it was opened."""
+        return None
+
     async def begin_epoch(self, why: str, at: Instant) -> Head:
         """See the port."""
         await self._do(lambda: self._new_epoch(why, at, "new_epoch"), adds=True)

@@ -25,12 +25,14 @@ from terminal.core import sm2
 from terminal.core.entries import Alarm, Fact, ParametersChanged, PassageUnknown, Started, Stopped
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
+from terminal.core.retention import RetentionRules
 from terminal.core.services import SERVICES
 from terminal.core.time import settle
 from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store, StoreFull
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
+from terminal.runtime.retention import Retention
 from terminal.runtime.site import Site
 from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
@@ -69,6 +71,7 @@ class Parts:
     power: PowerInput | None = None
     stop_upload_s: float = 5.0
     upload_rules: UploadRules = UploadRules()
+    retention: RetentionRules = RetentionRules()
     parameter_poll_s: float = 1.0
     random: Random = field(default_factory=Random)  # jitter only; seeded where a day must come again exactly
 
@@ -160,6 +163,8 @@ class Terminal:
             workers.append(supervise(health, run, parts.clock))
         workers.append(sync.run(site.parameters, lambda new: self._swap(site, new), self._alarm, site.now))
         workers.append(site.journal.write_notes())
+        workers.append(site.journal.verify_rest())
+        workers.append(Retention(site, parts.retention).run())
         workers.append(uploader.run())
         if parts.state_dir is not None:
             workers.append(StatusFile(parts.state_dir / "status.json", self.status).run())
@@ -276,6 +281,7 @@ def build(settings: Settings) -> Parts:
         power=None if settings.power is None else open_wired(settings, settings.power, boards, clock, "power"),
         stop_upload_s=settings.terminal.stop_upload_s,
         upload_rules=settings.upload,
+        retention=settings.journal,
     )
 
 

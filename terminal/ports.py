@@ -185,6 +185,15 @@ class Store(Protocol):
     async def prune(self, before_ms: int) -> int:
         """Forget some of the oldest receipted entries made before then; returns how many. An anchor keeps the chain."""
 
+    def size(self) -> int:
+        """Bytes the entries and their projection take."""
+
+    def is_full(self) -> bool:
+        """Whether entries are refused because the disk is full."""
+
+    async def verify(self) -> str | None:
+        """Verify what `open` left for later; what is wrong, or None. The next start then salvages."""
+
     async def begin_epoch(self, why: str, at: Instant) -> Head:
         """Begin a new epoch that names its predecessor."""
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from terminal.core.model import PassageMode, Value
+from terminal.core.retention import LEAST_DAYS, RetentionRules
 from terminal.runtime.uploader import UploadRules
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -70,6 +71,7 @@ class Settings(Value, frozen=True):
     lanes: tuple[LaneSettings, ...]
     power: Device | None
     upload: UploadRules
+    journal: RetentionRules
 
 
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +92,7 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     boards: dict[str, dict[str, Any]] = {}
     power: dict[str, Any] | None = None
     upload: dict[str, Any] = {}
+    journal: dict[str, Any] = {}
 
 
 def load(path: Path) -> Settings:
@@ -113,6 +116,7 @@ def load(path: Path) -> Settings:
         lanes=tuple(_lane(lane, _convert(name, f"lanes.{lane}", table, _Lane)) for lane, table in raw.lanes.items()),
         power=None if raw.power is None else _device("power", raw.power),
         upload=_convert(name, "upload", raw.upload, UploadRules),
+        journal=_convert(name, "journal", raw.journal, RetentionRules),
     )
     _check(name, settings)
     return settings
@@ -142,6 +146,9 @@ def _device(section: str, table: dict[str, Any]) -> Device:
 
 
 def _check(file: str, settings: Settings) -> None:
+    if settings.journal.keep_days < LEAST_DAYS:
+        what = f"keep_days is below {LEAST_DAYS}"
+        raise SettingsError(file, "journal", what, f"write {LEAST_DAYS} or more; largest_mib bounds the size instead")
     if not settings.lanes:
         raise SettingsError(file, "lanes", "no lanes", "add a [lanes.NAME] table")
     for lane in settings.lanes:

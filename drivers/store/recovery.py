@@ -1,28 +1,29 @@
-"""Is this journal whole? And what to do when it is not.
+"""Is this journal whole? What to do when it is not stands in salvage.py.
 
 Laws of this file:
 - Looking comes before touching: the files are examined through a read-only connection, before SQLite may recover,
   checkpoint or migrate anything. Any exception counts as damage.
-- Damage is copied before it is mended: `damaged-…/` holds database, write-ahead log and head file as they were found.
-- The healthy prefix goes into a new file, which takes the old one's place whole. The head file still names what was
-  lost until a new epoch has begun, so that a power cut in between is damage again, never a silent fresh start.
+- Before the first gate opens the newest entries are verified, at least all behind the last anchor: chain, columns,
+  the index of what is unsent, the projection. The rest is verified while the terminal runs (walk.py).
+- Whoever finds damage while the terminal runs leaves a mark: the next start believes it and salvages.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import apsw
+import msgspec
 
-from drivers.store import tables
-from drivers.store.schema import migrate
-from terminal.core.entries import BadEntry, Head, check_link
-from terminal.core.model import EntryName
+from drivers.store import agreement, tables
+from terminal.core import projection
+from terminal.core.entries import BadEntry, Entry, Head, advance, check_link
+from terminal.core.model import EntryName, Use
 
 DATABASE, LOG, SHARED, HEAD = "journal.db", "journal.db-wal", "journal.db-shm", "journal.head"
-THOROUGH = "verify-all"  # a mark: the next start walks the whole chain
+SUSPECT = "suspect"  # a mark, with the reason in it: the next start salvages
+VERIFIED_AT_START = 5000  # entries; a fifth of a second on a slow machine
 
 
 def connect(path: Path, flags: int) -> apsw.Connection:
@@ -35,6 +36,8 @@ def connect(path: Path, flags: int) -> apsw.Connection:
 def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None:
     """What is wrong with the journal in this directory, or None. `kept` is what the head file says."""
     path = directory / DATABASE
+    if (directory / SUSPECT).exists():
+        return (directory / SUSPECT).read_text(errors="replace") or "marked as suspect"
     if not path.exists() or path.stat().st_size == 0:
         return None if kept is None else f"the database is gone; the head file knows entry {kept[0].sequence}"
     try:
@@ -42,44 +45,62 @@ def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None
         try:
             if int(db.pragma("user_version")) == 0:
                 return None if kept is None else "the database is empty"
-            start = tables.base(db) if (directory / THOROUGH).exists() else tables.last_anchor(db)
-            end = start
-            for step in steps(db, start):
-                end = step
-            return against_head(db, end, kept)
+            return against_head(db, verify(db, _first_to_verify(db)), kept)
         finally:
             db.close()
     except Exception as error:  # a flipped bit can raise anything; whatever it is, it is damage
         return f"{type(error).__name__}: {error}"
 
 
-def steps(db: apsw.Connection, start: Head) -> Iterator[Head]:
+def verify(db: apsw.Connection, start: Head) -> Head:
+    """Verify everything behind `start`, and what is kept beside it; where it ends. Raises BadEntry, or anything."""
+    end, uses = start, dict[EntryName, Use]()
+    for place, entry in steps(db, start):
+        begun, change = projection.begins(entry), projection.changes(entry)
+        if begun is not None:
+            uses[entry.name] = begun
+        if change is not None and change.of in uses:
+            uses[change.of] = projection.apply(uses[change.of], change)
+        end = msgspec.structs.replace(
+            place,
+            key_number=max(end.key_number, place.key_number),
+            parameter_version=max(end.parameter_version, place.parameter_version),
+        )
+    if not agreement.index_agrees(db, start.row):
+        raise BadEntry("the index of what is unsent does not agree with the entries")
+    if not agreement.uses_agree(db, start.row, list(uses.values())):
+        raise BadEntry("the uses do not agree with the entries")
+    if not agreement.memory_agrees(db, end):
+        raise BadEntry("what is remembered does not agree with the entries")
+    return end
+
+
+def steps(db: apsw.Connection, start: Head, limit: int = -1) -> Iterator[tuple[Head, Entry]]:
     """Verify every link behind `start`, one by one. Raises BadEntry or whatever damage raises."""
     last, digest, row = start.name, start.hash, start.row
-    for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", start.row):
+    for stored, at_ms, receipt in tables.rows(db, "WHERE e.row > ? ORDER BY e.row LIMIT ?", start.row, limit):
         if stored.row != row + 1:
             raise BadEntry(f"rows {row + 1} to {stored.row - 1} are gone")
-        check_link(stored, last, digest)
+        entry = check_link(stored, last, digest)
+        if at_ms != entry.at.utc_ms or receipt not in tables.RECEIPTS:
+            raise BadEntry(f"row {stored.row} was changed beside its entry")
         last, digest, row = stored.name, stored.hash, stored.row
-        yield Head(name=last, hash=digest, floor_ms=0, unsent=0, row=row)
+        place = Head(name=last, hash=digest, floor_ms=0, unsent=0, row=row - 1)
+        yield advance(place, entry, digest), entry
 
 
-def salvage(directory: Path, at_ms: int) -> Path:
-    """Keep a copy, put the healthy prefix in the database's place; where the copy lies. Raises OSError, apsw.Error."""
-    copy = _keep(directory, at_ms)
-    fresh = directory / "journal.new"
-    fresh.unlink(missing_ok=True)
-    db = connect(fresh, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-    migrate(db)
-    with db:
-        _copy_healthy(copy / DATABASE, db)
-    db.close()
-    for name in (LOG, SHARED):  # an old log over a new database would be the next damage
-        (directory / name).unlink(missing_ok=True)
-    os.replace(fresh, directory / DATABASE)
-    sync(directory)
-    (directory / THOROUGH).unlink(missing_ok=True)
-    return copy
+def suspect(directory: Path, why: str) -> None:
+    """Leave a mark for the next start; on a full disk that start has its own eyes."""
+    with suppress(OSError):
+        (directory / SUSPECT).write_text(why)
+        sync(directory / SUSPECT)
+        sync(directory)
+
+
+def _first_to_verify(db: apsw.Connection) -> Head:
+    """The last anchor, or further back: the newest entries are always verified."""
+    far = tables.place_of(db, tables.newest_row(db) - VERIFIED_AT_START)
+    return min(tables.last_anchor(db), far, key=lambda place: place.row)
 
 
 def against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] | None) -> str | None:
@@ -91,52 +112,6 @@ def against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] |
     if first is None or tables.hash_at(db, first + name.sequence - 1) != digest:
         return f"the head file knows entry {name.sequence}, the database ends before it"
     return None
-
-
-def _keep(directory: Path, at_ms: int) -> Path:
-    number = 0
-    while (copy := directory / f"damaged-{at_ms}-{number}").exists():
-        number += 1
-    copy.mkdir()
-    for name in (DATABASE, LOG, HEAD):
-        if (directory / name).exists():
-            shutil.copy2(directory / name, copy / name)
-            sync(copy / name)
-    sync(copy)
-    sync(directory)
-    return copy
-
-
-def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
-    """Entries that verify, from the oldest on, with their receipts; the projection is folded anew."""
-    try:
-        db = connect(damaged, apsw.SQLITE_OPEN_READONLY)
-    except apsw.Error:
-        return
-    try:
-        last = start = tables.base(db)
-        into.executemany(
-            "INSERT INTO epochs VALUES (?, ?)",
-            db.execute("SELECT epoch, first_row FROM epochs WHERE first_row <= ?", (start.row,)).fetchall(),
-        )
-        into.executemany("INSERT INTO memory VALUES (?, ?)", db.execute("SELECT name, value FROM memory").fetchall())
-        if start.row:
-            tables.anchor(into, start)
-        into.executemany(
-            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", db.execute("SELECT * FROM quarantine").fetchall()
-        )
-        marked: Any = db.execute("SELECT row, receipt FROM entries WHERE receipt > 0").fetchall()
-        receipts: dict[int, int] = dict(marked)
-        for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", start.row):
-            if stored.row != last.row + 1:
-                return
-            entry = check_link(stored, last.name, last.hash)
-            tables.insert(into, stored.row, entry, stored.data, stored.hash, receipts.get(stored.row))
-            last = Head(name=stored.name, hash=stored.hash, floor_ms=0, unsent=0, row=stored.row)
-    except Exception:  # the end of the healthy prefix, whatever it looks like
-        return
-    finally:
-        db.close()
 
 
 def sync(path: Path) -> None:

@@ -8,14 +8,17 @@ Laws of this file:
   new epoch begins with an alarm.
 """
 
+import asyncio
 import fcntl
+import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import apsw
 
-from drivers.store import recovery, tables
+from drivers.store import recovery, salvage, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import connect
 from drivers.store.schema import migrate
@@ -25,7 +28,7 @@ from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
-PRUNE_AT_ONCE = 500
+log = logging.getLogger(__name__)
 
 
 class Settings(Value, frozen=True):
@@ -65,15 +68,17 @@ class SqliteStore:
         head_file = HeadFile(self.directory / recovery.HEAD)
         damage = recovery.examine(self.directory, head_file.read())
         if damage is not None:
-            recovery.salvage(self.directory, at.utc_ms)
+            salvage.salvage(self.directory, at.utc_ms, damage)
         db = connect(self.directory / recovery.DATABASE, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         _require(db, "journal_mode", "WAL", "wal")
         _require(db, "synchronous", "FULL", 2)
         db.pragma("wal_autocheckpoint", 0)
         migrate(db)
+        _require_own(db, terminal)
         writer = Writer(self.directory, db, head_file, terminal, self._clock)
         if damage is not None:
             writer.now(lambda: writer.new_epoch(f"damage: {damage}", at, "journal_damage"))
+            salvage.finish(self.directory)
         elif writer.head.row == 0:
             writer.now(lambda: writer.new_epoch("first start", at, None))
         else:
@@ -130,7 +135,7 @@ class SqliteStore:
     async def prune(self, before_ms: int) -> int:
         """See the port."""
         writer = self._owner
-        count: int = await writer.do(lambda: writer.prune(before_ms, PRUNE_AT_ONCE), adds=False)
+        count: int = await writer.do(lambda: writer.prune(before_ms), adds=False)
         return count
 
     async def begin_epoch(self, why: str, at: Instant) -> Head:
@@ -164,6 +169,34 @@ class SqliteStore:
         first = tables.first_row(self._reader, name.epoch)
         return first is not None and tables.hash_at(self._reader, first + name.sequence - 1) == digest
 
+    def size(self) -> int:
+        """See the port."""
+        return tables.bytes_in_use(self._reader)
+
+    def is_full(self) -> bool:
+        """See the port."""
+        return self._owner.full
+
+    async def verify(self) -> str | None:
+        """See the port. A process of its own, so that no tap waits for it; damage is marked for the next start."""
+        walk = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "drivers.store.walk", str(self.directory), stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            _, said = await walk.communicate()
+        finally:
+            if walk.returncode is None:
+                walk.kill()
+                await walk.wait()
+        wrong = said.decode(errors="replace").strip()
+        if walk.returncode == 0:
+            return None
+        if walk.returncode != 1:  # it was ended by somebody: that says nothing about the journal
+            log.warning("not verified", extra={"code": walk.returncode, "what": wrong})
+            return None
+        recovery.suspect(self.directory, wrong)
+        return wrong
+
     async def close(self) -> None:
         """See the port."""
         if self._writer is None:
@@ -172,6 +205,13 @@ class SqliteStore:
         await self._writer.stop()
         self._writer = None
         self._unlock()
+
+
+def _require_own(db: apsw.Connection, terminal: str) -> None:
+    """Another terminal's disk is nothing to write on: its entries would come under our name. Raises ValueError."""
+    owner = tables.owner(db)
+    if owner not in (None, terminal):
+        raise ValueError(f"this is the journal of terminal {owner}; give {terminal} its own state_dir, or its own disk")
 
 
 def _require(db: apsw.Connection, pragma: str, wanted: str, value: object) -> None:

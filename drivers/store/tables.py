@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import apsw
+import msgspec
 
 from terminal.core import ledger, projection
 from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, Receipt, StoredEntry, decode
@@ -23,9 +24,12 @@ USE_COLUMNS = (
     "state, persons, passed, annulled_persons"
 )
 _ENTRIES = (
-    "SELECT e.row, p.epoch, e.row - p.first_row + 1, e.data, e.hash FROM entries e JOIN epochs p "
+    "SELECT e.row, p.epoch, e.row - p.first_row + 1, e.data, e.hash, e.at_ms, e.receipt FROM entries e JOIN epochs p "
     "ON p.first_row = (SELECT max(first_row) FROM epochs WHERE first_row <= e.row) "
 )
+RECEIPTS = (None, 1, 2)
+BEHIND_DAMAGE, CONFLICT = "behind damage", "conflict"  # quarantined for a reason that issuing again cures
+REMEMBERED = ("key_number", "parameter_version")
 
 # --------------------------------------------------------------------------- writing
 
@@ -47,9 +51,17 @@ def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: byt
 
 def remember(db: apsw.Connection, before: Head, after: Head) -> None:
     """Keep what must outlive pruning, where it changed."""
-    for name in ("key_number", "parameter_version"):
+    for name in REMEMBERED:
         if getattr(before, name) != getattr(after, name):
             db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, getattr(after, name)))
+
+
+def remember_at_least(db: apsw.Connection, said: Head) -> None:
+    """What the entries said outweighs what was remembered less of."""
+    kept = memory(db)
+    before = msgspec.structs.replace(NOTHING, **kept)
+    larger = {name: max(kept.get(name, 0), getattr(said, name)) for name in REMEMBERED}
+    remember(db, before, msgspec.structs.replace(NOTHING, **larger))
 
 
 def anchor(db: apsw.Connection, head: Head) -> None:
@@ -112,8 +124,12 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
 def _insert_use(db: apsw.Connection, row: int, use: Use) -> None:
     marks = ",".join("?" * 17)
     db.execute(f"INSERT INTO uses (row, {USE_COLUMNS}) VALUES ({marks})", (row, *_columns(use)))
-    keys = {use.code_key, use.twin_key, use.medium, use.account} - {None}
-    db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in keys])
+    db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in keys_of(use)])
+
+
+def keys_of(use: Use) -> set[Ref | None]:
+    """What a use is found by."""
+    return {use.code_key, use.twin_key, use.medium, use.account} - {None}
 
 
 def _change_use(db: apsw.Connection, change: UseChange, at_ms: int) -> None:
@@ -161,10 +177,17 @@ def _forget_ledgers(db: apsw.Connection, gone: int) -> None:
 
 def entries(db: apsw.Connection, where: str, *values: object) -> Iterator[StoredEntry]:
     """Stored entries, as bytes. `where` is our own text. Raises BadEntry or apsw.Error."""
-    for row, epoch, sequence, data, digest in db.execute(_ENTRIES + where, values):
+    for stored, _, _ in rows(db, where, *values):
+        yield stored
+
+
+def rows(db: apsw.Connection, where: str, *values: object) -> Iterator[tuple[StoredEntry, int, int | None]]:
+    """Stored entries with what stands beside them: the time by which they are pruned, and their receipt."""
+    for row, epoch, sequence, data, digest, at_ms, receipt in db.execute(_ENTRIES + where, values):
         if not (isinstance(data, bytes) and isinstance(digest, bytes) and isinstance(epoch, bytes)):
             raise BadEntry(f"row {row} changed its type")
-        yield StoredEntry(row=row, name=EntryName(epoch=epoch, sequence=sequence), data=data, hash=digest)
+        name = EntryName(epoch=epoch, sequence=sequence)
+        yield StoredEntry(row=row, name=name, data=data, hash=digest), at_ms, receipt
 
 
 def unsent(
@@ -209,7 +232,13 @@ def uses_from(db: apsw.Connection, name: EntryName) -> list[Use]:
     """Uses begun by this entry or a later one, oldest first."""
     base = first_row(db, name.epoch)
     row = 0 if base is None else base + name.sequence - 1
-    return [_use(found) for found in db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE row >= ? ORDER BY row", (row,))]
+    return [use for _, use in uses_behind(db, row - 1)]
+
+
+def uses_behind(db: apsw.Connection, row: int) -> list[tuple[int, Use]]:
+    """Uses begun behind a row, oldest first, with their rows."""
+    query = f"SELECT {USE_COLUMNS}, row FROM uses WHERE row > ? ORDER BY row"
+    return [(found[-1], _use(found)) for found in db.execute(query, (row,))]
 
 
 def open_uses(db: apsw.Connection) -> list[Use]:
@@ -227,6 +256,31 @@ def last_anchor(db: apsw.Connection) -> Head:
     return _anchor_of(db.execute("SELECT row, epoch, sequence, hash FROM anchors ORDER BY row DESC LIMIT 1").fetchone())
 
 
+def newest_row(db: apsw.Connection) -> int:
+    """The newest entry's row; 0 where there is none."""
+    return _number(db, "SELECT max(row) FROM entries")
+
+
+def owner(db: apsw.Connection) -> str | None:
+    """The terminal that wrote the newest entry. Raises BadEntry."""
+    newest = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
+    return None if newest is None else decode(newest.data).terminal
+
+
+def place_of(db: apsw.Connection, row: int) -> Head:
+    """A place in the chain to verify from: this row, as far as it is there."""
+    stored = next(entries(db, "WHERE e.row = ?", row), None)
+    if stored is None:
+        return base(db)
+    return Head(name=stored.name, hash=stored.hash, floor_ms=0, unsent=0, row=row)
+
+
+def bytes_in_use(db: apsw.Connection) -> int:
+    """What the entries and their projection take; pages that pruning freed are not counted."""
+    pages = int(db.pragma("page_count")) - int(db.pragma("freelist_count"))
+    return pages * int(db.pragma("page_size"))
+
+
 def base(db: apsw.Connection) -> Head:
     """What stands before the oldest entry: nothing, or the anchor pruning left."""
     before = "WHERE row < (SELECT min(row) FROM entries) ORDER BY row DESC LIMIT 1"
@@ -236,11 +290,10 @@ def base(db: apsw.Connection) -> Head:
 
 def head(db: apsw.Connection) -> Head:
     """The end of the chain, with what is remembered beside it."""
+    remembered = memory(db)
     last = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
-    if last is None:
-        return NOTHING
-    memory: Any = db.execute("SELECT name, value FROM memory").fetchall()
-    remembered: dict[str, int] = dict(memory)
+    if last is None:  # a new journal, or one that lost all behind its anchor
+        return msgspec.structs.replace(last_anchor(db), **remembered)
     newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1000)"
     return Head(
         name=last.name,
@@ -266,8 +319,14 @@ def hash_at(db: apsw.Connection, row: int) -> bytes | None:
     return None if found is None else found[0]
 
 
-def _number(db: apsw.Connection, query: str) -> int:
-    found = db.execute(query).fetchone()
+def memory(db: apsw.Connection) -> dict[str, int]:
+    """What outlives pruning."""
+    found: Any = db.execute("SELECT name, value FROM memory").fetchall()
+    return dict(found)
+
+
+def _number(db: apsw.Connection, query: str, *values: Any) -> int:
+    found = db.execute(query, values).fetchone()
     return int(found[0] or 0) if found else 0
 
 

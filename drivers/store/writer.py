@@ -3,10 +3,12 @@
 Laws of this file:
 - A waiter hears after COMMIT returned, never before. Sequence and hash are given inside the transaction, so that a
   rolled-back commit leaves no gap.
-- A full disk writes nothing and is told as StoreFull. The ballast is then given back, for receipts only: new entries
-  stay refused until the ballast can be laid again.
+- A full disk writes nothing and is told as StoreFull. The ballast is then given back, for receipts and pruning only:
+  new entries stay refused until it can be laid again, or pruning has made as much room inside the database.
+- While there is no ballast the log is emptied after every commit, so that what room it has is used again; once
+  something did not fit, that room goes back to the disk.
 - Anything else unexpected — a failed flush, a damaged page, a bug — is the end: every waiter hears StoreBroken, now and
-  from then on, and the files are left exactly as they are.
+  from then on, and the files are left exactly as they are; a damaged page leaves a mark for the next start.
 - Checkpoints happen here only, when nobody waits or when the log has grown too long.
 """
 
@@ -25,12 +27,14 @@ import msgspec
 
 from drivers.store import tables
 from drivers.store.head_file import HeadFile
+from drivers.store.recovery import suspect
 from terminal.core.entries import Alarm, Draft, Entry, Head, Receipt, advance, begin_epoch, link
 from terminal.core.model import Instant
 from terminal.ports import Clock, StoreBroken, StoreFull
 
 GROUP = 512  # jobs in one commit at most
 BALLAST_BYTES = 1 << 20
+PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into the ballast's place
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
 QUIET_S = 0.1
@@ -59,12 +63,16 @@ class Writer:
         self._head_file = head_file
         self._terminal = terminal
         self._clock = clock
+        self._directory = directory
+        self._bare = True  # no ballast lies there: the log must make do with the room it has
         self._ballast = directory / "ballast"
-        self._tight = not self._lay_ballast()
+        self.tight = not self._has_room()  # no ballast lies there, and nothing else keeps room for receipts
+        self.full = self.tight  # the last entries did not fit, and nothing has made room since
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.commits = 0
         self._checkpointed = 0  # commits at the last checkpoint
         self._flushed_ns = 0
+        self._made_room = False
         self._ended: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -110,9 +118,11 @@ class Writer:
         self._draft = _less_unsent(self._draft, marked)
         return marked
 
-    def prune(self, before_ms: int, limit: int) -> int:
-        """Forget old receipted entries; the chain goes on from an anchor."""
-        return tables.prune(self._db, before_ms, limit)
+    def prune(self, before_ms: int) -> int:
+        """Forget some old receipted entries; the chain goes on from an anchor. On a full disk only a few at once."""
+        gone = tables.prune(self._db, before_ms, PRUNE_WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
+        self._made_room = gone > 0
+        return gone
 
     # ----------------------------------------------------------------------- the thread
 
@@ -148,9 +158,9 @@ class Writer:
         """One transaction, one flush, then everybody hears."""
         try:
             adding = [job for job in jobs if job.adds]
-            if self._tight and adding:
-                self._tight = not self._lay_ballast()
-            if self._tight:
+            if self.tight and adding:
+                self.tight = not self._has_room()
+            if self.tight:
                 _tell(adding, None, StoreFull(FULL))
                 jobs = [job for job in jobs if not job.adds]
             if jobs:
@@ -166,12 +176,14 @@ class Writer:
         except apsw.FullError:
             self._roll_back()
         else:
+            self.full = self.full and not any(job.adds for job in jobs)
             _tell(jobs, results, None)
             self._head_file.write(self.head.name, self.head.hash)  # nobody waits for it
             return
-        _tell([job for job in jobs if job.adds or self._tight], None, StoreFull(FULL))
-        if not self._tight:
-            self._tight = True
+        self.full = True
+        _tell([job for job in jobs if job.adds or self.tight], None, StoreFull(FULL))
+        if not self.tight:
+            self.tight = self._bare = True
             self._ballast.unlink(missing_ok=True)
             self._commit([job for job in jobs if not job.adds])
 
@@ -195,13 +207,19 @@ class Writer:
     def _keep_house(self, quiet: bool) -> None:
         """Checkpoint when due, flush the head file once a second."""
         since = self.commits - self._checkpointed
-        if since >= LATEST_CHECKPOINT_COMMITS or (quiet and since >= CHECKPOINT_COMMITS):
+        due = LATEST_CHECKPOINT_COMMITS if not quiet else CHECKPOINT_COMMITS
+        if since >= due or (since and self._bare):
             self._checkpointed = self.commits
             self._head_file.flush()
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if quiet and (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
+            self._made_room = self.tight  # somebody else may have
+        if self._made_room:
+            self._made_room = False
+            self.tight = not self._has_room()
+            self.full = self.full and self._free_inside() < BALLAST_BYTES
 
     def _checkpoint(self, mode: int) -> None:
         try:
@@ -233,7 +251,18 @@ class Writer:
     def _break(self, error: Exception) -> None:
         if self.broken is None:
             self.broken = f"{type(error).__name__}: {error}"
+            if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+                suspect(self._directory, self.broken)
             log.critical("journal broken", extra={"what": self.broken})
+
+    def _has_room(self) -> bool:
+        """Whether entries may be written: the ballast lies there, or as much is free inside the database."""
+        return self._free_inside() >= BALLAST_BYTES or self._lay_ballast()
+
+    def _free_inside(self) -> int:
+        """Bytes that pruning freed inside the database."""
+        pages: int = self._db.pragma("freelist_count")
+        return pages * int(self._db.pragma("page_size"))
 
     def _lay_ballast(self) -> bool:
         """A file to give back when the disk is full. Whether it lies there."""
@@ -243,6 +272,7 @@ class Writer:
             return False
         try:
             os.posix_fallocate(fd, 0, BALLAST_BYTES)
+            self._bare = False
             return True
         except OSError:
             self._ballast.unlink(missing_ok=True)

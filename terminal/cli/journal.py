@@ -124,7 +124,7 @@ def _verify(options: argparse.Namespace, db: apsw.Connection) -> int:
     start = tables.base(db)
     end = start
     try:
-        for step in recovery.steps(db, start):
+        for step, _ in recovery.steps(db, start):
             end = step
         wrong = recovery.against_head(db, end, peek(options.path / recovery.HEAD))
     except Exception as error:  # a flipped bit can raise anything

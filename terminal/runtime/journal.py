@@ -17,7 +17,7 @@ from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
 from terminal.core.model import EntryName, Instant, Ref, Use
 from terminal.core.parameters import OfficeKeys
 from terminal.core.time import settle
-from terminal.ports import Clock, Store, StoreFull
+from terminal.ports import Clock, Store, StoreBroken, StoreFull
 
 KEY_LIFE_S = 3600.0
 FULL_DISK_S = 1.0  # between two attempts to write what a full disk held up
@@ -140,6 +140,20 @@ class Journal:
     async def prune(self, before_ms: int) -> int:
         """Forget some of the oldest receipted entries made before then."""
         return await self._store.prune(before_ms)
+
+    def size(self) -> int:
+        """Bytes the entries take."""
+        return self._store.size()
+
+    def is_full(self) -> bool:
+        """Whether entries are refused because the disk is full."""
+        return self._store.is_full()
+
+    async def verify_rest(self) -> None:
+        """Verify, once, what the start left for later. Raises StoreBroken: the next start salvages."""
+        wrong = await self._store.verify()
+        if wrong is not None:
+            raise StoreBroken(f"behind the last anchor: {wrong}")
 
     async def begin_epoch(self, why: str, at: Instant) -> None:
         """Begin a new epoch; evidence gets a new key with it."""

@@ -156,10 +156,10 @@ class Uploader:
             raise OfficeError(f"no receipt: {error}", alarm="receipt_bad") from error
         except OfficeError as error:
             raise self._in_vain(run, error) from error
+        await self._receipted(batch, receipt)
         self._tried -= rows
         self._parked.pop(run[0].row, None)
         self._backlog_next = run[0].row >= self._fresh_row and not self._backlog_next
-        await self._receipted(batch, receipt)
         self._limit = min(self._limit * 2, self._rules.batch_entries)
         return True
 
@@ -198,7 +198,10 @@ class Uploader:
         return OfficeError(f"entry {name} alone is too large for head office", alarm="record_too_large")
 
     async def _receipted(self, batch: Batch, receipt: Receipt) -> None:
-        self.uploaded += await self._journal.settle(receipt)
+        try:
+            self.uploaded += await self._journal.settle(receipt)
+        except StoreFull as error:
+            raise OfficeError("the disk has no room left for a receipt") from error
         self.late += self._late_in(batch)
         self.refused += len(receipt.refused)
         refused = [

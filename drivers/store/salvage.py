@@ -1,0 +1,176 @@
+"""Mending a damaged journal: keep it as it was found, go on with what is healthy.
+
+Laws of this file:
+- Damage is copied before it is mended: `damaged-…/` holds database, write-ahead log and head file as they were found.
+  The newest few copies are kept.
+- The healthy prefix goes into a new file, which takes the old one's place whole. Until a new epoch has begun the mark
+  stays, so that a power cut in between is damage again, mended from the first copy, never a silent fresh start.
+- An entry behind the damage that is whole by itself is not thrown away: it waits in quarantine to be issued again.
+- Nothing that cannot be read stands in the way of what can.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import apsw
+
+from drivers.store import tables
+from drivers.store.recovery import DATABASE, HEAD, LOG, SHARED, SUSPECT, connect, suspect, sync
+from drivers.store.schema import migrate
+from terminal.core.entries import NOTHING, BadEntry, Entry, Head, StoredEntry, advance, check_link, decode, entry_hash
+
+UNFINISHED = "unfinished"  # a mark in a copy: its healthy prefix is not yet in the database's place
+COPIES = 5
+
+T = TypeVar("T")
+
+
+class Row(NamedTuple):
+    """A stored row, as far as it can be read."""
+
+    row: int
+    data: bytes
+    digest: bytes
+    receipt: int | None
+
+
+def salvage(directory: Path, at_ms: int, why: str) -> Path:
+    """Keep a copy, put the healthy prefix in the database's place; where the copy lies. Raises OSError, apsw.Error."""
+    suspect(directory, why)
+    copy = _unfinished(directory) or _keep(directory, at_ms)
+    fresh = directory / "journal.new"
+    fresh.unlink(missing_ok=True)
+    db = connect(fresh, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    migrate(db)
+    with db:
+        _copy_healthy(copy / DATABASE, db)
+    db.close()
+    for name in (LOG, SHARED):  # an old log over a new database would be the next damage
+        (directory / name).unlink(missing_ok=True)
+    os.replace(fresh, directory / DATABASE)
+    sync(directory)
+    (copy / UNFINISHED).unlink(missing_ok=True)
+    return copy
+
+
+def finish(directory: Path) -> None:
+    """A new epoch has begun and its alarm is written: the damage is over."""
+    (directory / SUSPECT).unlink(missing_ok=True)
+    sync(directory)
+    for old in sorted(directory.glob("damaged-*"), key=lambda path: path.stat().st_mtime_ns)[:-COPIES]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _keep(directory: Path, at_ms: int) -> Path:
+    number = 0
+    while (copy := directory / f"damaged-{at_ms}-{number}").exists():
+        number += 1
+    copy.mkdir()
+    for name in (DATABASE, LOG, HEAD):
+        if (directory / name).exists():
+            _copy(directory / name, copy / name)
+            sync(copy / name)
+    (copy / UNFINISHED).touch()
+    sync(copy)
+    sync(directory)
+    return copy
+
+
+def _unfinished(directory: Path) -> Path | None:
+    """A copy whose mending was cut short: what was found then is what counts, not what is left of it."""
+    return next((marked.parent for marked in sorted(directory.glob(f"damaged-*/{UNFINISHED}"))), None)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A second name takes no room, and the first one gets another file; the head file alone is written in place."""
+    try:
+        if source.name == HEAD:
+            raise OSError
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
+
+
+def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
+    """Entries that verify, from the oldest on, with their receipts; the projection is folded anew."""
+    try:
+        db = connect(damaged, apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error:
+        return
+    try:
+        last = _copy_beside(db, into)
+        known = {epoch for (epoch,) in into.execute("SELECT epoch FROM epochs").fetchall()}
+        healthy = True
+        for row in _rows(db, last.row):
+            entry = _follower(row, last) if healthy else None
+            if entry is None:
+                healthy = False
+                _set_aside(into, row)
+                continue
+            if entry.name.epoch not in known and entry.name.sequence > 1:  # its beginning was pruned
+                into.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row.row - entry.name.sequence + 1))
+            known.add(entry.name.epoch)
+            tables.insert(into, row.row, entry, row.data, row.digest, row.receipt)
+            last = advance(last, entry, row.digest)
+        tables.remember_at_least(into, last)
+    finally:
+        db.close()
+
+
+def _copy_beside(db: apsw.Connection, into: apsw.Connection) -> Head:
+    """What stands beside the entries, as far as it can be read; where the chain begins."""
+    start = _try(lambda: tables.base(db), NOTHING)
+    if start.row:
+        tables.anchor(into, start)
+    for table, columns in (("memory", 2), ("quarantine", 5)):
+        kept = _all(db, f"SELECT * FROM {table}")
+        into.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * columns)})", kept)
+    epochs = _all(db, "SELECT epoch, first_row FROM epochs WHERE first_row <= ?", start.row)
+    into.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", epochs)
+    return start
+
+
+def _all(db: apsw.Connection, query: str, *values: object) -> list[Any]:
+    """What a query finds, or nothing where it cannot be answered."""
+    return _try(lambda: db.execute(query, values).fetchall(), [])
+
+
+def _rows(db: apsw.Connection, after: int) -> Iterator[Row]:
+    """Every row that can be read, one by one: a page that cannot costs only its own."""
+    newest = _try(lambda: tables.newest_row(db), 0)
+    for number in range(after + 1, newest + 1):
+        found = _all(db, "SELECT data, hash, receipt FROM entries WHERE row = ?", number)
+        match found:
+            case [(bytes(data), bytes(digest), int() | None as receipt)]:
+                yield Row(number, data, digest, receipt if receipt in tables.RECEIPTS else None)
+
+
+def _follower(row: Row, last: Head) -> Entry | None:
+    """The row's entry, if it stands right behind the last one."""
+    if row.row != last.row + 1:
+        return None
+    try:
+        name = decode(row.data).name
+        return check_link(StoredEntry(row=row.row, name=name, data=row.data, hash=row.digest), last.name, last.hash)
+    except BadEntry:
+        return None
+
+
+def _set_aside(into: apsw.Connection, row: Row) -> None:
+    """An entry behind the damage, whole by itself and without a receipt, waits to be issued again."""
+    if row.receipt is not None or entry_hash(row.data) != row.digest:
+        return
+    name = _try(lambda: decode(row.data).name, None)
+    if name is not None:
+        kept = (-row.row, name.epoch, name.sequence, tables.BEHIND_DAMAGE, row.data)  # its row will be another's
+        into.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
+
+
+def _try(read: Callable[[], T], otherwise: T) -> T:
+    try:
+        return read()
+    except Exception:  # a flipped bit can raise anything
+        return otherwise

@@ -29,6 +29,7 @@ from terminal.core.retention import RetentionRules
 from terminal.core.services import SERVICES
 from terminal.core.time import settle
 from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store, StoreFull
+from terminal.runtime.clock_watch import ClockWatch
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
@@ -166,6 +167,7 @@ class Terminal:
         workers.append(site.journal.verify_rest())
         workers.append(Retention(site, parts.retention).run())
         workers.append(uploader.run())
+        workers.append(ClockWatch(parts.clock, site.journal, self._alarm).run())
         if parts.state_dir is not None:
             workers.append(StatusFile(parts.state_dir / "status.json", self.status).run())
         return workers

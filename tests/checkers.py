@@ -283,19 +283,25 @@ def nobody_blocked_passes(day: Day) -> Iterator[str]:
 
 
 def time_never_falls(day: Day) -> Iterator[str]:
-    """A tap is judged at the moment its last byte arrived, or at the journal's time where that is later."""
-    floor, floors = 0, []
+    """A tap is judged at the moment its last byte arrived, or at the journal's time where that is later.
+
+    The journal's time runs on: where the clock was set back by more than a second, any moment up to there is right.
+    """
+    floor, floors = (0, 0), []
     for event in day.log:
         if isinstance(event, Committed):
-            floor = max(floor, event.entry.at.utc_ms)
+            floor = max(floor, (event.entry.at.utc_ms, -event.entry.at.monotonic_ns))
         floors.append(floor)
     for one in day.decisions.values():
         read = day.log[one.read]
         if not isinstance(read, Read):
             yield f"entry {one.name.sequence} carries a time no reader stamped"
             continue
-        used, right = one.fact.evidence.utc_ms, max(read.reading.utc_ms, floors[one.read])
-        if used != right or one.at.utc_ms != right:
+        floor_ms, minus_ns = floors[one.read]
+        used, right = one.fact.evidence.utc_ms, max(read.reading.utc_ms, floor_ms)
+        ran_ms = floor_ms + (read.reading.monotonic_ns + minus_ns) // 1_000_000
+        latest = ran_ms if read.reading.utc_ms < ran_ms - 1000 else right
+        if not right <= used <= latest or one.at.utc_ms != used:
             yield f"entry {one.name.sequence} was judged {right - used} ms before its time"
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from terminal.core import sealing
 from terminal.core.model import HeldProduct, Ref
 from terminal.core.parameters import (
     Block,
@@ -24,14 +25,17 @@ from terminal.core.parameters import (
     Issuers,
     Links,
     Manifest,
+    OfficeKey,
     OfficeKeys,
     ParameterSet,
     Policies,
     Status,
     StatusList,
     Tariff,
+    TokenAlgorithm,
 )
 from terminal.core.time import service_day
+from terminal.core.tokens import signatures
 
 PARTS: dict[str, type[Any]] = {
     "issuers": Issuers,
@@ -42,6 +46,7 @@ PARTS: dict[str, type[Any]] = {
     "status": Status,
     "office": OfficeKeys,
 }
+RECEIPT_SUITES = ("ES256", "EdDSA")
 LONGEST_FILE = 256 << 20
 LONGEST_STATUS_LIST = 64 << 20  # inflated
 
@@ -71,7 +76,7 @@ def load(raw: Mapping[str, bytes]) -> ParameterSet:
         links=links,
         tariff=_check_tariff(parts["tariff"]),
         policies=parts["policies"],
-        office=parts["office"],
+        office=_check_office(parts["office"]),
         link_keys=_link_keys(links),
         link_of=MappingProxyType(_refs("links", "links", links.links)),
         alias_of=MappingProxyType({old: _end_of(old, aliases) for old in aliases}),
@@ -133,6 +138,24 @@ def _check_tariff(tariff: Tariff) -> Tariff:
     except (ValueError, OSError, KeyError) as error:
         raise ParametersError("tariff", "time_zone or service_day_starts", str(error)) from error
     return tariff
+
+
+def _check_office(office: OfficeKeys) -> OfficeKeys:
+    """A key that cannot be used is found here, not at the first tap; a suite we do not know yet is left alone."""
+    for key in office.keys:
+        public = _hex("office", f"key {key.key_id}", key.public_key, None)
+        try:
+            _check_office_key(key, public)
+        except ValueError as error:
+            raise ParametersError("office", f"key {key.key_id}", str(error) or "no key of its suite") from error
+    return office
+
+
+def _check_office_key(key: OfficeKey, public: bytes) -> None:
+    if key.use == "sealing" and key.suite == sealing.SUITE:
+        sealing.check_key(public)
+    elif key.use == "receipt" and key.suite in RECEIPT_SUITES:
+        signatures.load(TokenAlgorithm(key.suite), public)
 
 
 # --------------------------------------------------------------------------- links, deny, status

@@ -7,7 +7,7 @@ Laws of this file:
 - The suite is named, so that national algorithms can stand beside it.
 """
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
@@ -41,6 +41,11 @@ def info(terminal: str, epoch: bytes, number: int) -> bytes:
 def sealing_key(office: OfficeKeys) -> OfficeKey | None:
     """The first key of head office that evidence may be sealed to, in a suite we know."""
     return next((key for key in office.keys if key.use == "sealing" and key.suite == SUITE), None)
+
+
+def check_key(public: bytes) -> None:
+    """Raises ValueError for bytes nothing may be sealed to: another length, or a point of low order (RFC 7748, 6.1)."""
+    X25519PrivateKey.from_private_bytes(b"\x01" * 32).exchange(X25519PublicKey.from_public_bytes(public))
 
 
 def seal_content_key(key: bytes, office_key: OfficeKey, terminal: str, epoch: bytes, number: int) -> ContentKey:

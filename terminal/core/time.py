@@ -2,17 +2,34 @@
 
 Laws of this file:
 - Time used for judging never falls behind the last journalled time. Behind it, that floor is used and flagged.
+- While the process lives the floor runs on with CLOCK_MONOTONIC: a clock set back stops nobody's validity and no gate.
 - A service day is named by the date on which it starts, in the tariff's own zone.
 """
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from terminal.core.model import Instant, Reading, TimeSource
+from terminal.core.model import Instant, Reading, TimeSource, Value
+
+SLACK_MS = 1000  # two readings of two clocks are never taken in one instant
 
 
-def settle(reading: Reading, floor_ms: int) -> Instant:
-    """The instant a reading stands for: the system's time, or the floor where the system's is behind it."""
+class Floor(Value, frozen=True):
+    """A time that was journalled, and when that was by CLOCK_MONOTONIC."""
+
+    utc_ms: int
+    monotonic_ns: int
+
+
+def settle(reading: Reading, floor_ms: int, since: Floor | None = None) -> Instant:
+    """The instant a reading stands for: the system's time, or the floor where the system's is behind it.
+
+    `since`: a floor of this run, which has gone on since; a system clock more than SLACK_MS behind it was set back.
+    """
+    if since is not None:
+        ran_ms = since.utc_ms + max(0, reading.monotonic_ns - since.monotonic_ns) // 1_000_000
+        if reading.utc_ms < ran_ms - SLACK_MS:
+            floor_ms = max(floor_ms, ran_ms)
     behind = reading.utc_ms < floor_ms
     return Instant(
         utc_ms=floor_ms if behind else reading.utc_ms,

@@ -5,7 +5,7 @@ Laws of this file:
   ends and verifies at its next start); there is no third way.
 - Evidence is sealed before it is handed on; its content key is new at every start and every hour and was written first.
 - What no gate waits for is never lost to a full disk: it is noted, and written once there is room.
-- The floor of time is what the journal holds: no fact is stamped below it.
+- The floor of time is what the journal holds, and runs on while this process lives: no fact is stamped below it.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ import secrets
 
 from terminal.core import sealing
 from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
-from terminal.core.model import EntryName, Instant, Ref, Use
+from terminal.core.model import EntryName, Instant, Reading, Ref, Use
 from terminal.core.parameters import OfficeKeys
-from terminal.core.time import settle
+from terminal.core.time import Floor, settle
 from terminal.ports import Clock, Store, StoreBroken, StoreFull
 
 KEY_LIFE_S = 3600.0
@@ -39,6 +39,7 @@ class Journal:
         self._sealer_epoch = b""
         self._key_lock = asyncio.Lock()
         self._notes: asyncio.Queue[tuple[Fact, Instant | None]] = asyncio.Queue()
+        self._floor = Floor(utc_ms=store.head().floor_ms, monotonic_ns=clock.read().monotonic_ns)
 
     # ----------------------------------------------------------------------- writing
 
@@ -49,6 +50,8 @@ class Journal:
             sealer = await self._sealer_in_force(at)
             sealed = None if sealer is None else sealer.seal(evidence)
         entry = await self._store.append(Draft(fact=fact, at=at, sealed=sealed))
+        if at.utc_ms >= self._floor.utc_ms:
+            self._floor = Floor(utc_ms=at.utc_ms, monotonic_ns=at.monotonic_ns)
         self.grown.set()
         return entry
 
@@ -68,7 +71,7 @@ class Journal:
         """Write what was noted, in order, until cancelled."""
         while True:
             fact, at = await self._notes.get()
-            while not await self.written(fact, at or settle(self._clock.read(), self.floor_ms)):  # noqa: ASYNC110  # a disk
+            while not await self.written(fact, at or self.instant(self._clock.read())):  # noqa: ASYNC110  # a disk
                 await asyncio.sleep(FULL_DISK_S)
 
     def use_keys_of(self, office: OfficeKeys) -> None:
@@ -106,10 +109,13 @@ class Journal:
 
     # ----------------------------------------------------------------------- reading
 
-    @property
-    def floor_ms(self) -> int:
-        """The greatest journalled time."""
-        return self._store.head().floor_ms
+    def instant(self, reading: Reading) -> Instant:
+        """The interval of UTC a reading stands for, never behind the greatest journalled time."""
+        return settle(reading, self._store.head().floor_ms, self._floor)
+
+    def behind_ms(self, reading: Reading) -> int:
+        """How far the system's clock stands behind the journal; 0 where it does not."""
+        return max(0, self.instant(reading).utc_ms - reading.utc_ms)
 
     def head(self) -> Head:
         """The newest durable entry."""

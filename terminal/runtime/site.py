@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from terminal.core import history
 from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use
 from terminal.core.parameters import ParameterSet
-from terminal.core.time import settle
 from terminal.ports import Clock
 from terminal.runtime.journal import Journal
 
@@ -30,7 +29,7 @@ class Site:
 
     def instant(self, reading: Reading) -> Instant:
         """The interval of UTC a reading stands for, never behind the journal."""
-        return settle(reading, self.journal.floor_ms)
+        return self.journal.instant(reading)
 
     def now(self) -> Instant:
         """The present, for facts that no device stamped."""

@@ -85,6 +85,15 @@ def _status(bits: int, lst: str) -> dict[str, bytes]:
     return changed("status", lambda value: {"lists": {"main": {"bits": bits, "lst": lst}}})
 
 
+SUITE = "HPKE-X25519-SHA256-AES256GCM"
+RECEIPT = {"key_id": "k", "use": "receipt", "suite": "ES256"}
+
+
+def _office_key(use: str, suite: str, public: bytes) -> dict[str, bytes]:
+    row = {"key_id": "k", "use": use, "suite": suite, "public_key": public.hex()}
+    return changed("office", _edit("keys", to=[row]))
+
+
 def _edit(*path: Any, to: Any) -> Callable[[Any], None]:
     def edit(value: Any) -> None:
         for step in path[:-1]:
@@ -130,6 +139,11 @@ BAD: dict[str, Callable[[], dict[str, bytes]]] = {
     "deny: unknown scope": lambda: changed(
         "deny", _edit("blocks", to=[{"ref": ref("a").hex(), "scopes": ["everything"]}])
     ),
+    "office: a sealing key of low order": lambda: _office_key("sealing", SUITE, bytes(32)),
+    "office: a sealing key cut short": lambda: _office_key("sealing", SUITE, bytes(31)),
+    "office: a receipt key off the curve": lambda: _office_key("receipt", "ES256", b"\x02" + bytes(31) + b"\x04"),
+    "office: a receipt key of low order": lambda: _office_key("receipt", "EdDSA", bytes(32)),
+    "office: no hexadecimal": lambda: changed("office", _edit("keys", to=[{**RECEIPT, "public_key": "xy"}])),
     "status: bits": lambda: _status(3, BOMB),
     "status: base64": lambda: _status(1, "?"),
     "status: zlib": lambda: _status(1, "AAAA"),
@@ -143,6 +157,12 @@ def test_a_set_with_one_fault_is_refused_whole(what: str) -> None:
     with pytest.raises(ParametersError) as raised:
         load(BAD[what]())
     assert raised.value.part and raised.value.what
+
+
+def test_a_key_of_a_suite_nobody_knows_yet_is_left_alone() -> None:
+    """A set that also serves newer terminals is taken."""
+    found = load(_office_key("sealing", "SM2-SM4", b"\x01"))
+    assert found.office.keys[0].suite == "SM2-SM4"
 
 
 def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from terminal.core.model import Reading, TimeSource
-from terminal.core.time import month_end_ms, service_day, settle
+from terminal.core.time import Floor, month_end_ms, service_day, settle
 
 
 def ms(text: str) -> int:
@@ -22,6 +22,24 @@ def test_time_never_falls_below_the_floor(floor_ms: int, utc_ms: int, source: Ti
     found = settle(Reading(utc_ms=1000, monotonic_ns=5, uncertainty_ms=7), floor_ms)
     assert (found.utc_ms, found.source, found.uncertainty_ms, found.monotonic_ns) == (utc_ms, source, 7, 5)
     assert found.utc_s == 1
+
+
+@pytest.mark.parametrize(
+    ("sentence", "utc_ms", "after_ms", "expected"),
+    [
+        ("the clock was set back: the floor has run on", 0, 90_000, (190_000, TimeSource.FLOOR)),
+        ("a clock that lags within the slack is believed", 189_500, 90_000, (189_500, TimeSource.SYSTEM)),
+        ("… but never below the floor itself", 99_900, 500, (100_000, TimeSource.FLOOR)),
+        ("a clock ahead is believed", 500_000, 90_000, (500_000, TimeSource.SYSTEM)),
+        ("a reading from before the floor was journalled", 0, -50, (100_000, TimeSource.FLOOR)),
+    ],
+)
+def test_the_floor_runs_on(sentence: str, utc_ms: int, after_ms: int, expected: tuple[int, TimeSource]) -> None:
+    """Ninety seconds after 100 s were journalled, by CLOCK_MONOTONIC."""
+    since = Floor(utc_ms=100_000, monotonic_ns=7_000_000_000)
+    reading = Reading(utc_ms=utc_ms, monotonic_ns=since.monotonic_ns + after_ms * 1_000_000)
+    found = settle(reading, 100_000, since)
+    assert (found.utc_ms, found.source) == expected, sentence
 
 
 @pytest.mark.parametrize(

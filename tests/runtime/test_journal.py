@@ -72,7 +72,7 @@ async def test_evidence() -> None:
     await asyncio.gather(*(journal.append(decided(), at(), evidence=code) for code in codes))
     assert sorted(evidence_of(disk)) == sorted(codes)
     assert key_numbers(disk.entries()) == [1]
-    assert journal.grown.is_set() and journal.floor_ms == NOON_MS
+    assert journal.grown.is_set() and journal.head().floor_ms == NOON_MS
 
 
 async def test_new_keys() -> None:

@@ -6,13 +6,14 @@ Laws of this file:
   conflict, kept aside and never overwriting.
 - The chain is joined as gaps fill; a record that does not fit its neighbours is refused with a reason and kept aside.
   What was kept aside still joins: its successor is not refused for it, and it is not missing.
+- An entry issued again counts as the one it carries: once, whatever name that had.
 - Stored before it is acknowledged.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,22 +26,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from simulators import issuer
+from simulators.office_records import Rejected, carried, follows, key_of, read_batch, read_entry, ride_code_holds
 from simulators.token_issuer import dumps
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, kind TEXT, data BLOB,
-    follows BLOB, key INTEGER, audited INTEGER DEFAULT 0);
+    follows BLOB, key INTEGER, key_epoch BLOB, counts_as BLOB, audited INTEGER DEFAULT 0);
 CREATE INDEX IF NOT EXISTS record_name ON records (terminal, epoch, sequence);
 CREATE TABLE IF NOT EXISTS aside (
     terminal TEXT, epoch BLOB, sequence INTEGER, hash BLOB, previous BLOB, reason TEXT, data BLOB);
 CREATE INDEX IF NOT EXISTS aside_name ON aside (terminal, epoch, sequence);
 CREATE TABLE IF NOT EXISTS content_keys (terminal TEXT, epoch BLOB, number INTEGER, key BLOB,
-    PRIMARY KEY (terminal, epoch, number));
+    PRIMARY KEY (terminal, epoch, number, key));
 """
 HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-PROTOCOL = 1
 # An epoch nothing we hold follows; of several, the one we heard of last.
 NEWEST_EPOCH = """
 SELECT epoch FROM records WHERE terminal = :terminal
@@ -51,15 +51,7 @@ SELECT epoch FROM records WHERE terminal = :terminal
 
 # Evidence may come before its content key: fresh records go first.
 KEY_HELD = """EXISTS (SELECT 1 FROM content_keys AS k
-    WHERE k.terminal = r.terminal AND k.epoch = r.epoch AND k.number = r.key)"""
-
-
-class Rejected(Exception):
-    """A request head office does not take; `status` is the HTTP status that says so."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
+    WHERE k.terminal = r.terminal AND k.epoch = r.key_epoch AND k.number = r.key)"""
 
 
 @dataclass
@@ -92,7 +84,7 @@ class HeadOffice:
 
     def receive(self, terminal: str, body: bytes) -> bytes:
         """Store a batch, durably, then sign its receipt. Raises Rejected."""
-        named, epoch, first, entries = _batch(body)
+        named, epoch, first, entries = read_batch(body)
         if named != terminal:
             raise Rejected(403, "the certificate and the batch name different terminals")
         refused: list[list[Any]] = []
@@ -143,7 +135,7 @@ class HeadOffice:
         if self.deduplicates and any(digest == own for own, _ in held):
             self.counts.absorbed += 1
             return None
-        entry = _entry(data)
+        entry = read_entry(data)
         reason = None
         if entry is None:
             reason = "unreadable"
@@ -153,17 +145,27 @@ class HeadOffice:
             reason = "conflict"
         elif not self._joins(name, entry["previous"], digest):
             reason = "chain_broken"
+        elif carried(entry) is None:
+            reason = "unreadable"
         if reason is not None or entry is None:
             return self._aside(name, digest, entry, data, reason or "unreadable")
-        fact = entry["fact"]
+        self._keep(name, digest, entry, data)
+        return None
+
+    def _keep(self, name: tuple[str, bytes, int], digest: bytes, entry: dict[str, Any], data: bytes) -> None:
+        """A record, under its name; what it says is what it carries, where it was issued again."""
+        own = carried(entry)
+        assert own is not None
+        fact, own_epoch = own["fact"], own["name"]["epoch"]
+        counts_as = digest if own is entry else hashlib.sha256(entry["fact"]["data"]).digest()
+        said = (fact["type"], data, follows(entry["fact"]), key_of(own), own_epoch, counts_as)
         self.db.execute(
-            "INSERT INTO records (terminal, epoch, sequence, hash, previous, kind, data, follows, key) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*name, digest, entry["previous"], fact["type"], data, _follows(fact), _key_of(entry)),
+            "INSERT INTO records (terminal, epoch, sequence, hash, previous, kind, data, follows, key, key_epoch, "
+            "counts_as) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*name, digest, entry["previous"], *said),
         )
         if fact["type"] == "content_key":
-            self._keep_content_key(terminal, epoch, fact)
-        return None
+            self._keep_content_key(name[0], own_epoch, fact)
 
     def _aside(
         self, name: tuple[str, bytes, int], digest: bytes, entry: dict[str, Any] | None, data: bytes, reason: str
@@ -219,10 +221,11 @@ class HeadOffice:
             (limit,),
         ).fetchall()
         for terminal, epoch, sequence, data in rows:
-            entry = cbor2.loads(data)
+            entry = carried(cbor2.loads(data))
+            assert entry is not None
             fact, sealed = entry["fact"], entry.get("sealed")
             if fact.get("verdict") == "grant" and fact.get("format") == "ride_code" and sealed is not None:
-                code = self._open(terminal, epoch, sealed)
+                code = self._open(terminal, entry["name"]["epoch"], sealed)
                 good = code is not None and ride_code_holds(code)
                 self.counts.evidence_verified += good
                 self.counts.evidence_bad += not good
@@ -233,18 +236,16 @@ class HeadOffice:
         return len(rows)
 
     def _open(self, terminal: str, epoch: bytes, sealed: dict[str, Any]) -> bytes | None:
-        if _key_of({"sealed": sealed}) is None:
+        if key_of({"sealed": sealed}) is None:
             return None
-        row = self.db.execute(
+        keys = self.db.execute(  # two of one number where an old disk came back
             "SELECT key FROM content_keys WHERE terminal = ? AND epoch = ? AND number = ?",
             (terminal, epoch, sealed["key"]),
-        ).fetchone()
-        if row is None:
-            return None
-        try:
-            return AESGCM(row[0]).decrypt(sealed["nonce"].to_bytes(12), sealed["data"], None)
-        except (InvalidTag, ValueError, OverflowError):
-            return None
+        ).fetchall()
+        for (key,) in keys:
+            with suppress(InvalidTag, ValueError, OverflowError):
+                return AESGCM(key).decrypt(sealed["nonce"].to_bytes(12), sealed["data"], None)
+        return None
 
     # ----------------------------------------------------------------------- what it says of itself
 
@@ -263,6 +264,7 @@ class HeadOffice:
             "duplicates": self._count("(SELECT terminal, epoch, sequence FROM records)")
             - self._count("(SELECT DISTINCT terminal, epoch, sequence FROM records)"),
             "aside": self._count("aside"),
+            "counted": self._count("(SELECT DISTINCT terminal, counts_as FROM records)"),
             "evidence_waiting": self._count(f"records AS r WHERE key IS NOT NULL AND NOT {KEY_HELD}"),
             **vars(self.counts),
             "terminals": terminals,
@@ -270,67 +272,6 @@ class HeadOffice:
 
     def _count(self, of: str) -> int:
         return int(self.db.execute(f"SELECT count(*) FROM {of}").fetchone()[0])
-
-
-def terminal_of(body: bytes) -> str:
-    """The terminal a batch names; good only where no certificate says it, as in an export file. Raises Rejected."""
-    return _batch(body)[0]
-
-
-def _batch(body: bytes) -> tuple[str, bytes, int, list[bytes]]:
-    """(terminal, epoch, first, entries) of a batch. Raises Rejected."""
-    try:
-        fields = cbor2.loads(body)
-    except (cbor2.CBORError, ValueError, RecursionError) as error:
-        raise Rejected(400, f"not a batch: {error}") from error
-    match fields:
-        case {1: int(protocol), 2: str(terminal), 3: bytes(epoch), 4: int(first), 5: list(entries)}:
-            whole = protocol == PROTOCOL and len(epoch) == 8 and 1 <= first < 1 << 62 and len(fields) == 5
-            if whole and entries and all(isinstance(one, bytes) for one in entries):
-                return terminal, epoch, first, entries
-    raise Rejected(400, "not a batch: fields not understood")
-
-
-def _entry(data: bytes) -> dict[str, Any] | None:
-    """An entry's fields, if it has what every entry has."""
-    try:
-        entry = cbor2.loads(data)
-    except (cbor2.CBORError, ValueError, RecursionError):
-        return None
-    match entry:
-        case {
-            "terminal": str(),
-            "name": {"epoch": bytes(), "sequence": int()},
-            "previous": bytes(),
-            "fact": {"type": str()},
-        }:
-            return dict(entry)
-    return None
-
-
-def _key_of(entry: dict[str, Any]) -> int | None:
-    """The number of the content key its evidence is sealed under."""
-    match entry.get("sealed"):
-        case {"key": int(number), "nonce": int(), "data": bytes()} if 0 <= number < 1 << 62:
-            return number
-    return None
-
-
-def _follows(fact: dict[str, Any]) -> bytes | None:
-    """The epoch before, where the fact begins one."""
-    match fact:
-        case {"type": "epoch", "previous": {"epoch": bytes(epoch)}}:
-            return epoch
-    return None
-
-
-def ride_code_holds(code: bytes) -> bool:
-    """Both signatures of a ride code under the default ID, by the independent SM2; the root's is not asked."""
-    if len(code) < 198:
-        return False
-    end = 198 + code[197]
-    issued = issuer.verify(code[23:56], code[end + 1 : end + 65], code[3:end])
-    return issued and issuer.verify(code[158:191], code[-64:], code[:-65])
 
 
 def _dumps(fields: dict[int, Any]) -> bytes:

@@ -23,7 +23,8 @@ from random import Random
 import zstandard
 from aiohttp import web
 
-from simulators.office import HeadOffice, Rejected, terminal_of
+from simulators.office import HeadOffice
+from simulators.office_records import Rejected, terminal_of
 from simulators.pki import load_office_keys
 from terminal.core.batch import iter_export
 

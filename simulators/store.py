@@ -14,22 +14,8 @@ from typing import Any
 
 import msgspec
 
-from terminal.core import ledger, projection
-from terminal.core.entries import (
-    NOTHING,
-    Alarm,
-    BadEntry,
-    Draft,
-    Entry,
-    Head,
-    Receipt,
-    StoredEntry,
-    advance,
-    begin_epoch,
-    check_link,
-    decode,
-    link,
-)
+from terminal.core import entries, ledger, projection
+from terminal.core.entries import NOTHING, Alarm, BadEntry, Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
@@ -70,7 +56,7 @@ class Disk:
 
     def entries(self) -> list[Entry]:
         """All entries, for checkers."""
-        return [decode(stored.data) for stored in self.stored]
+        return [entries.decode(stored.data) for stored in self.stored]
 
 
 class SimulatedStore:
@@ -109,7 +95,7 @@ class SimulatedStore:
         stored, disk.stored = disk.stored, []
         for number, one in enumerate(stored):
             try:
-                entry = check_link(one, self._head.name, self._head.hash)
+                entry = entries.check_link(one, self._head.name, self._head.hash)
             except BadEntry as error:
                 return str(error)
             disk.stored = stored[: number + 1]
@@ -139,6 +125,11 @@ class SimulatedStore:
     async def prune(self, before_ms: int) -> int:
         """See the port."""
         count: int = await self._do(lambda: self._prune(before_ms), adds=False)
+        return count
+
+    async def reissue(self, at: Instant) -> int:
+        """See the port."""
+        count: int = await self._do(lambda: self._reissue(at), adds=True)
         return count
 
     def size(self) -> int:
@@ -261,7 +252,7 @@ class SimulatedStore:
     # ----------------------------------------------------------------------- on the disk
 
     def _insert(self, draft: Draft) -> Entry:
-        entry, data, digest = link(draft, self._terminal, self._head.name, self._head.hash)
+        entry, data, digest = entries.link(draft, self._terminal, self._head.name, self._head.hash)
         stored = StoredEntry(row=self._head.row + 1, name=entry.name, data=data, hash=digest)
         self.disk.stored.append(stored)
         self._adopt(stored, entry)
@@ -269,7 +260,7 @@ class SimulatedStore:
         return entry
 
     def _adopt(self, stored: StoredEntry, entry: Entry) -> None:
-        self._head = advance(self._head, entry, stored.hash)
+        self._head = entries.advance(self._head, entry, stored.hash)
         begun, change = projection.begins(entry), projection.changes(entry)
         if begun is not None:
             self._uses[entry.name] = begun
@@ -285,16 +276,26 @@ class SimulatedStore:
         before = self._uses[change.of]
         self._uses[change.of] = use = projection.apply(before, change)
         if use.persons_charged != before.persons_charged:
-            grant = decode(next(one.data for one in self.disk.stored if one.name == change.of))
+            grant = entries.decode(next(one.data for one in self.disk.stored if one.name == change.of))
             for effect in projection.effects(grant):
                 corrected = projection.ledger_corrected(self._ledgers[effect.party][1], effect, grant, before, use)
                 self._ledgers[effect.party] = at_ms, corrected
 
     def _new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
-        self._head, first = begin_epoch(self._head, self.disk.random.randbytes(8), why, at)
+        self._head, first = entries.begin_epoch(self._head, self.disk.random.randbytes(8), why, at)
         self._insert(first)
         if alarm is not None:
             self._insert(Draft(fact=Alarm(kind=alarm, detail=why), at=at))
+
+    def _reissue(self, at: Instant) -> int:
+        epoch, waiting = self._head.name.epoch, dict[EntryName, bytes]()
+        for stored in self.disk.stored:
+            if self.disk.quarantine.get(stored.name) == "conflict" and stored.name.epoch != epoch:
+                waiting[stored.name] = stored.data
+        for name, data in waiting.items():
+            self._insert(Draft(fact=entries.reissue(name, data), at=at))
+            del self.disk.quarantine[name]
+        return len(waiting)
 
     def _mark(self, receipt: Receipt) -> int:
         if not self.holds(EntryName(epoch=receipt.epoch, sequence=receipt.last), receipt.hash):
@@ -315,10 +316,10 @@ class SimulatedStore:
     def _prune(self, before_ms: int) -> int:
         gone = 0
         for stored in self.disk.stored[:-1]:
-            entry = decode(stored.data)
+            entry = entries.decode(stored.data)
             if stored.row not in self.disk.receipted or entry.at.utc_ms >= before_ms:
                 break
-            self.disk.pruned = advance(self.disk.pruned, entry, stored.hash)
+            self.disk.pruned = entries.advance(self.disk.pruned, entry, stored.hash)
             self._forget(entry)
             gone += 1
         self.disk.pruned = msgspec.structs.replace(self.disk.pruned, unsent=0)

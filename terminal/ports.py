@@ -185,6 +185,9 @@ class Store(Protocol):
     async def prune(self, before_ms: int) -> int:
         """Forget some of the oldest receipted entries made before then; returns how many. An anchor keeps the chain."""
 
+    async def reissue(self, at: Instant) -> int:
+        """Issue again, in this epoch, some of what no receipt will cover under its name; how many. Raises StoreFull."""
+
     def size(self) -> int:
         """Bytes the entries and their projection take."""
 

@@ -10,7 +10,7 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from drivers.office import https
-from simulators.office import Rejected
+from simulators.office_records import Rejected
 from simulators.office_server import _status
 from terminal.core import batch as batches
 from terminal.core.batch import EXPORT_MARK, LONGEST_BATCH, LONGEST_RECEIPT, Batch

@@ -144,6 +144,12 @@ class SqliteStore:
         await writer.do(lambda: writer.new_epoch(why, at, "new_epoch"), adds=True)
         return writer.head
 
+    async def reissue(self, at: Instant) -> int:
+        """See the port."""
+        writer = self._owner
+        count: int = await writer.do(lambda: writer.reissue(at), adds=True)
+        return count
+
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
         return tables.uses(self._reader, keys, since_ms)

@@ -14,7 +14,7 @@ import apsw
 import msgspec
 
 from terminal.core import ledger, projection
-from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, Receipt, StoredEntry, decode
+from terminal.core.entries import NOTHING, BadEntry, Entry, EpochBegan, Head, StoredEntry, decode
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState
 from terminal.core.projection import UseChange
@@ -28,7 +28,6 @@ _ENTRIES = (
     "ON p.first_row = (SELECT max(first_row) FROM epochs WHERE first_row <= e.row) "
 )
 RECEIPTS = (None, 1, 2)
-BEHIND_DAMAGE, CONFLICT = "behind damage", "conflict"  # quarantined for a reason that issuing again cures
 REMEMBERED = ("key_number", "parameter_version")
 
 # --------------------------------------------------------------------------- writing
@@ -70,26 +69,6 @@ def anchor(db: apsw.Connection, head: Head) -> None:
     db.execute(
         "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?)", (head.row, head.name.epoch, head.name.sequence, head.hash)
     )
-
-
-def mark(db: apsw.Connection, receipt: Receipt) -> int:
-    """Mark what a receipt covers; how many are newly marked. 0 where its hash is not ours."""
-    base = first_row(db, receipt.epoch)
-    if base is None or hash_at(db, base + receipt.last - 1) != receipt.hash:
-        return 0
-    marked = 0
-    for refused in receipt.refused:
-        row = base + refused.sequence - 1
-        found = db.execute("SELECT data FROM entries WHERE row = ? AND receipt IS NULL", (row,)).fetchone()
-        if found is None or not receipt.first <= refused.sequence <= receipt.last:
-            continue
-        kept = (row, receipt.epoch, refused.sequence, refused.reason, found[0])
-        db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
-        db.execute("UPDATE entries SET receipt = 2 WHERE row = ?", (row,))
-        marked += 1
-    rows = (base + receipt.first - 1, base + receipt.last - 1)
-    db.execute("UPDATE entries SET receipt = 1 WHERE row BETWEEN ? AND ? AND receipt IS NULL", rows)
-    return marked + db.changes()
 
 
 def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:

@@ -25,15 +25,16 @@ from typing import Any, NamedTuple
 import apsw
 import msgspec
 
-from drivers.store import tables
+from drivers.store import receipts, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import suspect
-from terminal.core.entries import Alarm, Draft, Entry, Head, Receipt, advance, begin_epoch, link
+from terminal.core.entries import Alarm, Draft, Entry, Head, Receipt, advance, begin_epoch, link, reissue
 from terminal.core.model import Instant
 from terminal.ports import Clock, StoreBroken, StoreFull
 
 GROUP = 512  # jobs in one commit at most
 BALLAST_BYTES = 1 << 20
+REISSUE_AT_ONCE = 100
 PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into the ballast's place
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
@@ -112,9 +113,17 @@ class Writer:
         if alarm is not None:
             self.insert(Draft(fact=Alarm(kind=alarm, detail=why), at=at))
 
+    def reissue(self, at: Instant) -> int:
+        """Issue again what waits in quarantine for that; from then on the new entry carries it."""
+        waiting = receipts.to_reissue(self._db, self._draft.name.epoch, REISSUE_AT_ONCE)
+        for row, name, data in waiting:
+            self.insert(Draft(fact=reissue(name, data), at=at))
+            receipts.release(self._db, row)
+        return len(waiting)
+
     def mark(self, receipt: Receipt) -> int:
         """Mark what a receipt covers."""
-        marked = tables.mark(self._db, receipt)
+        marked = receipts.mark(self._db, receipt)
         self._draft = _less_unsent(self._draft, marked)
         return marked
 

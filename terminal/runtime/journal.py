@@ -147,6 +147,14 @@ class Journal:
         """Forget some of the oldest receipted entries made before then."""
         return await self._store.prune(before_ms)
 
+    async def reissue(self, at: Instant) -> int:
+        """Issue again what no receipt will cover under its name; how many. Raises StoreFull."""
+        count = 0
+        while issued := await self._store.reissue(at):
+            count += issued
+            self.grown.set()
+        return count
+
     def size(self) -> int:
         """Bytes the entries take."""
         return self._store.size()

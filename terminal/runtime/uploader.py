@@ -12,6 +12,8 @@ Laws of this file:
 - A batch that was too large, or was lost on the way, is cut smaller; each success cuts the next one larger again.
 - What head office will not take blocks nothing: a refused record goes to quarantine; a single record it finds too large
   is parked, stepped over, and offered again ever more seldom.
+- What does not count under its own name — head office holds another entry there, or it stood behind damage — is issued
+  again whole, in an epoch of its own.
 - A lasting trouble is told once an hour, and the refusal of an alarm is never told: no circle fills the journal.
 - A full disk stops no upload: what cannot be written down is logged.
 """
@@ -31,6 +33,7 @@ from terminal.core.parameters import OfficeKeys
 from terminal.ports import Clock, Office, OfficeError, StoreFull
 from terminal.runtime.journal import Journal
 
+CONFLICT = "conflict"  # head office holds another entry under this name
 ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,7 @@ class Uploader:
         self._tried: set[int] = set()  # rows sent at least once, without a receipt
         self._parked: dict[int, Parked] = {}  # by row
         self._failures = 0
+        self._next_fork_s = 0.0
         self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
         self.refused = 0
@@ -212,11 +216,33 @@ class Uploader:
         if refused:
             more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
             await self._alarm("record_refused", f"entries {batch.epoch.hex()}/{', '.join(refused[:3])}{more}")
+        if any(one.reason == CONFLICT for one in receipt.refused):
+            await self._reissue(batch.epoch)
 
     def _late_in(self, batch: Batch) -> int:
         """How many rides of the batch arrived after they should have been paid."""
         now_ms = self._now().utc_ms
         return sum(_pay_by_ms(data) < now_ms for data in batch.entries)
+
+    async def _reissue(self, forked: bytes | None = None) -> None:
+        """Issue again what does not count under its own name; where this very epoch has forked, in a new one."""
+        now_s = self._clock.monotonic_s()
+        try:
+            if forked == self._journal.head().name.epoch:
+                if now_s < self._next_fork_s:  # whoever sees conflicts everywhere does not fill the journal
+                    return
+                self._next_fork_s = now_s + ALARM_AGAIN_S
+                await self._begin_epoch("head office holds other entries under these names: an old disk came back")
+            issued = await self._journal.reissue(self._now())
+        except StoreFull:
+            log.warning("not issued again", extra={"what": "the disk is full"})  # it waits in quarantine
+            return
+        if issued:
+            log.warning("issued again", extra={"entries": issued})
+
+    async def _begin_epoch(self, why: str) -> None:
+        log.error("new epoch", extra={"why": why})
+        await self._journal.begin_epoch(why, self._now())
 
     # ----------------------------------------------------------------------- the question
 
@@ -228,13 +254,12 @@ class Uploader:
         except NotAReceipt as error:
             raise OfficeError(f"no statement: {error}", alarm="receipt_bad") from error
         if not self._knows(held):
-            why = "head office holds entries this journal does not: an old disk came back"
-            log.error("new epoch", extra={"why": why})
             try:
-                await self._journal.begin_epoch(why, self._now())
+                await self._begin_epoch("head office holds entries this journal does not: an old disk came back")
             except StoreFull as error:
                 raise OfficeError("a new epoch is needed, and the disk is full") from error
         self._asked = True
+        await self._reissue()
 
     def _knows(self, held: Statement) -> bool:
         return held.name is None or self._journal.holds(held.name, held.hash)

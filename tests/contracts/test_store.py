@@ -19,6 +19,7 @@ from terminal.core.entries import (
     PassageUnknown,
     Receipt,
     Refused,
+    Reissued,
     SignedOn,
     Voided,
     check_link,
@@ -216,6 +217,30 @@ class TestStore:
         assert store.open("T1", at()).name == entry.name
         assert store.holds(before.name, before.hash)
         assert not store.holds(before.name, entry.previous)
+        await store.close()
+
+    async def test_reissue(self, make: Make) -> None:
+        """A conflict is issued again in a later epoch, once and whole, also after a restart; other refusals are not."""
+        store = make()
+        store.open("T1", at())
+        for _ in range(4):
+            await store.append(draft())
+        told = [Refused(sequence=2, reason="conflict"), Refused(sequence=3, reason="unreadable")]
+        conflicting = store.unsent(2, 1, 1000)[0]
+        await store.settle(receipt(store, 1, 5, *told, Refused(sequence=5, reason="conflict")))
+        assert await store.reissue(at()) == 0
+        await store.begin_epoch("head office is ahead", at())
+        await store.close()
+        store = make()
+        store.open("T1", at())
+        assert [await store.reissue(at()), await store.reissue(at())] == [2, 0]
+        facts = [decode(stored.data).fact for stored in store.unsent(8, 9, 1 << 20)]
+        assert facts[0] == Reissued(was=conflicting.name, data=conflicting.data)
+        assert isinstance(facts[1], Reissued) and facts[1].was.sequence == 5
+        await store.settle(receipt(store, 1, 4, Refused(sequence=3, reason="conflict")))
+        await store.begin_epoch("and again", at())
+        assert await store.reissue(at()) == 1
+        assert decode(store.unsent(10, 9, 1 << 20)[-1].data).fact == facts[0]
         await store.close()
 
     async def test_prune(self, make: Make) -> None:

@@ -13,7 +13,8 @@ from random import Random
 
 import cbor2
 
-from simulators.office import HeadOffice, Rejected
+from simulators.office import HeadOffice
+from simulators.office_records import Rejected
 from terminal.ports import OfficeError
 
 WAY_S = (0.02, 0.3)  # one way

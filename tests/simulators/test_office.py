@@ -19,7 +19,8 @@ import msgspec
 import pytest
 import zstandard
 
-from simulators.office import HeadOffice, Rejected, ride_code_holds
+from simulators.office import HeadOffice
+from simulators.office_records import Rejected, ride_code_holds
 from simulators.office_server import LONGEST_BATCH, OfficeServer, import_file
 from simulators.phone import Phone
 from terminal.core import batch as batches

@@ -330,7 +330,13 @@ def gate_of(lane: LaneSettings) -> Device:
 def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock) -> LaneParts:
     check_service(settings, lane)
     return LaneParts(
-        rules=LaneRules(lane.name, lane.service, lane.passage, open_when_unwritable=lane.when_unwritable == "open"),
+        rules=LaneRules(
+            lane.name,
+            lane.service,
+            lane.passage,
+            open_when_unwritable=lane.when_unwritable == "open",
+            role=lane.role,
+        ),
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),
         indicators=[open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],

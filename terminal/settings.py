@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from terminal.core.fares.trips import Role
 from terminal.core.model import PassageMode, Value
 from terminal.core.retention import LEAST_DAYS, RetentionRules
 from terminal.runtime.uploader import UploadRules
@@ -45,6 +46,7 @@ class LaneSettings(Value, frozen=True):
     service: str
     passage: PassageMode
     when_unwritable: str
+    role: Role
     readers: tuple[Device, ...]
     gate: Device | None
     indicators: tuple[Device, ...]
@@ -81,6 +83,7 @@ class _Lane(Value, frozen=True, forbid_unknown_fields=True):
     gate: dict[str, Any] | None = None
     indicators: list[dict[str, Any]] = []
     when_unwritable: str = "shut"
+    role: Role = Role.ANY
 
 
 class _File(Value, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +137,7 @@ def _lane(name: str, lane: _Lane) -> LaneSettings:
         service=lane.service,
         passage=lane.passage,
         when_unwritable=lane.when_unwritable,
+        role=lane.role,
         readers=tuple(_device(f"{where}.readers[{n}]", table) for n, table in enumerate(lane.readers)),
         gate=None if lane.gate is None else _device(f"{where}.gate", lane.gate),
         indicators=tuple(_device(f"{where}.indicators[{n}]", table) for n, table in enumerate(lane.indicators)),

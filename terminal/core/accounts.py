@@ -8,6 +8,7 @@ Laws of this file:
 - Only an issuer joins media: by a claim it signed, or by the link table. Without a link, media stay separate.
 """
 
+import hashlib
 import hmac
 from collections.abc import Iterable
 
@@ -22,6 +23,14 @@ def refs(namespace: str, number: bytes, parameters: ParameterSet) -> tuple[Ref, 
     message = namespace.encode() + b"\x00" + number
     return tuple(
         Ref(bytes((version,)) + hmac.digest(key, message, "sha256")[:16]) for version, key in parameters.link_keys
+    )
+
+
+def channel_refs(medium_refs: Iterable[Ref], account: Ref | None, issuer: str) -> tuple[Ref, ...]:
+    """One issuer's app on one account, or on one medium where nothing is linked; a hash of hashes, newest first."""
+    return tuple(
+        Ref(one[:1] + hashlib.sha256(b"channel\x00" + one + issuer.encode()).digest()[:16])
+        for one in ((account,) if account is not None else medium_refs)
     )
 
 

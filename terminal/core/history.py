@@ -11,6 +11,7 @@ Laws of this file:
 
 from collections.abc import Iterable
 
+from terminal.core import accounts
 from terminal.core.model import Credential, History, Instant, PassageMode, Ref, Use, UseState
 from terminal.core.parameters import ParameterSet, PassBack, PassBackScope
 
@@ -21,6 +22,13 @@ CODE_MEMORY_MS = 3_600_000
 def keys(credential: Credential, account: Ref | None) -> tuple[Ref, ...]:
     """Everything history can be asked by for this presentation."""
     own = (*credential.code_keys, *credential.twin_keys, *credential.medium_refs)
+    return own if account is None else (*own, account)
+
+
+def parties(credential: Credential, account: Ref | None) -> tuple[Ref, ...]:
+    """Every party whose ledger may matter for this presentation."""
+    channel = accounts.channel_refs(credential.medium_refs, account, credential.issuer)
+    own = (*credential.medium_refs, *channel)
     return own if account is None else (*own, account)
 
 

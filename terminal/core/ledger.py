@@ -154,10 +154,9 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
             return change(ledger, trip=None)
         case Owed(fen=fen, graces=graces):
             return change(ledger, owed_fen=max(0, ledger.owed_fen + fen), graces=max(0, ledger.graces + graces))
-        case ShiftBegan(who=""):
-            return change(ledger, shift=None)
-        case ShiftBegan(who=who):
-            return change(ledger, shift=Shift(who=who, at_ms=moment.at_ms, where=moment.where, of=moment.of))
+        case _:
+            shift = Shift(who=effect.who, at_ms=moment.at_ms, where=moment.where, of=moment.of)
+            return change(ledger, shift=shift if effect.who else None)
 
 
 def undo(ledger: Ledger, effect: Effect, moment: Moment, persons: int, of: int) -> Ledger:

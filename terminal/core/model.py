@@ -129,6 +129,18 @@ class Reason(StrEnum):
     ADMITTED = "admitted"
     GROUP = "group"
     ALREADY_PAID = "already_paid"
+    TRANSFER = "transfer"
+    CAPPED = "capped"
+    BOARDED = "boarded"  # tap again to get off
+    ALIGHTED = "alighted"
+    UNFINISHED_SETTLED = "unfinished_settled"  # the last trip had no tap-out
+    EXIT_UNPAIRED = "exit_unpaired"  # let out; head office finds the entry
+    CONCESSION_NOT_NOW = "concession_not_now"
+    CONCESSION_REVIEW_DUE = "concession_review_due"
+    CONCESSION_USED_UP = "concession_used_up"
+    GRACE = "grace"  # on trust; settled next time
+    CHARGED_TODAY = "charged_today"  # the driver asked
+    NOT_CHARGED_TODAY = "not_charged_today"
     # unreadable, or not ours
     MALFORMED = "malformed"
     UNKNOWN_FORMAT = "unknown_format"
@@ -172,6 +184,9 @@ class Reason(StrEnum):
     # the service
     NOT_ACCEPTED_HERE = "not_accepted_here"
     COMPANIONS_USED = "companions_used"
+    ENTRY_MISSING = "entry_missing"  # only where the operator says so
+    FARE_NOT_CHOSEN = "fare_not_chosen"
+    BALANCE_SHORT = "balance_short"
     GATE_BUSY = "gate_busy"
     PASSAGE_EXPIRED = "passage_expired"  # shown after an annul, never a decision
     GATE_UNANSWERED = "gate_unanswered"  # shown when the board did not answer, never a decision

@@ -13,7 +13,18 @@ from typing import Any
 
 import msgspec
 
-from terminal.core.model import HeldProduct, Reason, Ref, Value
+from terminal.core.model import HeldProduct, Medium, Reason, Ref, Value
+from terminal.core.tariff import (
+    Accumulation,
+    Calendar,
+    Counted,
+    FareTable,
+    Grace,
+    Hours,
+    Line,
+    Source,
+    Transfer,
+)
 
 # --------------------------------------------------------------------------- issuers.json
 
@@ -103,7 +114,7 @@ class PassBackScope(StrEnum):
     ACCOUNT = "account"
 
 
-class PassBack(Value, frozen=True):
+class PassBack(Value, frozen=True, forbid_unknown_fields=True):
     """How soon, and how often, the same party may be granted again."""
 
     window_s: int
@@ -111,10 +122,11 @@ class PassBack(Value, frozen=True):
     scope: PassBackScope = PassBackScope.ACCOUNT
 
 
-class Condition(Value, frozen=True):
+class Condition(Value, frozen=True, forbid_unknown_fields=True):
     """All named conditions must hold."""
 
     card_type: str | None = None
+    medium: Medium | None = None  # such as: a student pays less by card than by code
     age_from: int | None = None
     residency: tuple[str, ...] = ()
     student: bool = False
@@ -130,7 +142,7 @@ class BlockScope(StrEnum):
     PASS = "pass"
 
 
-class Product(Value, frozen=True):
+class Product(Value, frozen=True, forbid_unknown_fields=True):
     """What a person may travel or enter on. The first eligible one of the list is taken."""
 
     id: str
@@ -142,15 +154,35 @@ class Product(Value, frozen=True):
     who: tuple[Condition, ...] = ()  # any of these; empty: everybody
     scopes: tuple[BlockScope, ...] = (BlockScope.PAYMENT,)
     pass_back: PassBack = PassBack(window_s=0)
+    # Fares (core/fares/): which table, and what of it is left to pay.
+    fare: str = ""  # a table of the tariff; "": `fare_fen`
+    modes: tuple[str, ...] = ()  # classes of vehicle; empty: all
+    percent: int = 100
+    percent_in: dict[str, int] = {}  # area of the boarding stop → per cent
+    when: tuple[Hours, ...] = ()  # outside these hours the next product is taken
+    review: str = ""  # a held product that proves the yearly review; without it the next product is taken
+    counted: Counted | None = None  # used up, the next product is taken
+    accumulates: tuple[str, ...] = ()
+    transfers: tuple[str, ...] = ()
 
 
-class Tariff(Value, frozen=True):
+class Tariff(Value, frozen=True, forbid_unknown_fields=True):
     """tariff.json"""
 
     products: tuple[Product, ...]
     currency: str = "CNY"
     time_zone: str = "Asia/Shanghai"
     service_day_starts: str = "04:00"
+    name: str = ""
+    sources: tuple[Source, ...] = ()
+    notes: tuple[str, ...] = ()
+    round_fen: int = 1  # shares are rounded half up to this unit
+    fares: dict[str, FareTable] = {}
+    lines: dict[str, Line] = {}
+    accumulations: dict[str, Accumulation] = {}
+    transfers: dict[str, Transfer] = {}
+    calendar: Calendar = Calendar()
+    grace: Grace | None = None
 
 
 # --------------------------------------------------------------------------- policies.json

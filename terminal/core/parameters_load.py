@@ -13,11 +13,10 @@ import zlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from terminal.core import sealing
+from terminal.core import sealing, tariff_check
 from terminal.core.model import HeldProduct, Ref
 from terminal.core.parameters import (
     Block,
@@ -34,7 +33,6 @@ from terminal.core.parameters import (
     Tariff,
     TokenAlgorithm,
 )
-from terminal.core.time import service_day
 from terminal.core.tokens import signatures
 
 PARTS: dict[str, type[Any]] = {
@@ -128,15 +126,8 @@ def _check_issuers(issuers: Issuers) -> Issuers:
 
 
 def _check_tariff(tariff: Tariff) -> Tariff:
-    _once("tariff", "product id", (product.id for product in tariff.products))
-    for product in tariff.products:
-        if product.fare_fen < 0 or product.persons < 1 or product.pass_back.companions < 0:
-            raise ParametersError("tariff", product.id, "a fare, a number of persons or of companions below its least")
-    try:
-        ZoneInfo(tariff.time_zone)
-        service_day(0, tariff.time_zone, tariff.service_day_starts)
-    except (ValueError, OSError, KeyError) as error:
-        raise ParametersError("tariff", "time_zone or service_day_starts", str(error)) from error
+    for where, what in tariff_check.faults(tariff):
+        raise ParametersError("tariff", where, what)
     return tariff
 
 

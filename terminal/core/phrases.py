@@ -93,6 +93,31 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.ADMITTED: _ok("欢迎 请通过", "Welcome, please go through"),
     Reason.GROUP: _ok("欢迎 {n}位 请依次通过", "Welcome, {n} people, one at a time"),
     Reason.ALREADY_PAID: _ok("已付过 不再扣费", "Already paid. No second charge", Tone.OK_SOFT),
+    Reason.TRANSFER: _ok("换乘优惠 本次{fare}元", "Transfer: ¥{fare}"),
+    Reason.CAPPED: _ok("已封顶 本次{fare}元", "Cap reached. ¥{fare} this time"),
+    Reason.BOARDED: _ok("上车成功 下车请再刷", "You're on. Tap again to get off"),
+    Reason.ALIGHTED: _ok("下车成功 {fare}元", "Trip ended. ¥{fare}"),
+    Reason.UNFINISHED_SETTLED: _ok(
+        "已补上次未下车刷卡 {settled}元 本次{fare}元",
+        "Last trip had no tap-out: ¥{settled} charged. This time ¥{fare}",
+        Tone.OK_THEN_NOTICE,
+    ),
+    Reason.EXIT_UNPAIRED: _ok("请下车 稍后扣款", "Accepted. You will be charged later"),
+    Reason.CONCESSION_NOT_NOW: _ok("本时段按普通票 {fare}元", "Ordinary fare at this hour: ¥{fare}"),
+    Reason.CONCESSION_REVIEW_DUE: _ok(
+        "资格待年审 本次按{fare}元", "Yearly review is due. ¥{fare} this time", Tone.OK_THEN_NOTICE
+    ),
+    Reason.CONCESSION_USED_UP: _ok(
+        "本期次数已用完 本次{fare}元", "Rides of this period are used up. ¥{fare}", Tone.OK_THEN_NOTICE
+    ),
+    Reason.GRACE: Phrase(
+        zh="请上车 费用稍后核对",
+        en="Please board. Charge will be checked later",
+        tone=Tone.OK_SOFT,
+        light=Light.GREEN_BLINK,
+    ),
+    Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
+    Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
     Reason.MALFORMED: _NOT_READ,
     Reason.UNKNOWN_FORMAT: _again("请出示乘车码", "Please show the ride code"),
     Reason.LENGTH_WRONG: _NOT_READ,
@@ -131,6 +156,9 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.ONLINE_ONLY_PAYMENT: _ONLINE,
     Reason.NOT_ACCEPTED_HERE: _stop("本机不支持此卡", "This card is not accepted here"),
     Reason.COMPANIONS_USED: _again("同行人数已满 请稍候", "No more companions for now", Tone.NOTICE),
+    Reason.ENTRY_MISSING: _ask("没有进站记录 请找工作人员", "No entry recorded. Please ask a member of staff"),
+    Reason.FARE_NOT_CHOSEN: _again("请按键 选票价后再刷", "Choose the fare first, then tap", Tone.NOTICE),
+    Reason.BALANCE_SHORT: _stop("余额不足 请换种方式付款", "Not enough balance. Please pay another way"),
     Reason.GATE_BUSY: _again("请等前一位通过", "Wait for the person ahead", Tone.SILENT),
     Reason.PASSAGE_EXPIRED: _again(
         "未通过 请重新扫码 不重复收费", "You did not pass through. Scan again, no extra charge", Tone.NOTICE

@@ -11,9 +11,11 @@ Laws of this file:
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 
 from terminal.core import sealing
 from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
+from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Reading, Ref, Use
 from terminal.core.parameters import OfficeKeys
 from terminal.core.time import Floor, settle
@@ -124,6 +126,14 @@ class Journal:
     def uses(self, keys: tuple[Ref, ...], since_ms: int) -> list[Use]:
         """Durable uses under any of these keys; never waits."""
         return list(self._store.uses(keys, since_ms))
+
+    def ledgers(self, parties: tuple[Ref, ...]) -> Mapping[Ref, Ledger]:
+        """The ledgers there are of these parties; never waits."""
+        return self._store.ledgers(parties)
+
+    def uses_from(self, name: EntryName) -> list[Use]:
+        """Uses from this entry on, for totals."""
+        return list(self._store.uses_from(name))
 
     def open_uses(self) -> list[Use]:
         """Uses whose passage is still open."""

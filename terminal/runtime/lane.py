@@ -15,6 +15,7 @@ from typing import Any
 
 from terminal.core import accounts, tokens
 from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
+from terminal.core.fares.trips import Role
 from terminal.core.model import (
     Credential,
     EntryName,
@@ -50,8 +51,17 @@ log = logging.getLogger(__name__)
 class LaneRules:
     """What a site wrote down about one lane."""
 
-    def __init__(self, name: str, service: str, passage: PassageMode, *, open_when_unwritable: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        service: str,
+        passage: PassageMode,
+        *,
+        open_when_unwritable: bool = False,
+        role: Role = Role.ANY,
+    ) -> None:
         self.name = name
+        self.role = role
         self.service = service
         self.passage = passage
         self.open_when_unwritable = open_when_unwritable
@@ -151,6 +161,9 @@ class Lane:
                 history=self.site.recall(claim, account, at),
                 parameters=self.site.parameters,
                 at=at,
+                ledgers=self.site.ledgers(claim, account),
+                where=self.site.where,
+                role=self.rules.role,
             )
         )
         fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account)
@@ -190,6 +203,9 @@ class Lane:
             repeat_of=outcome.repeat_of,
             generated_ms=credential.generated_ms if credential else None,
             pay_by_ms=pay_by_ms if outcome.charge is not None else None,
+            tap=outcome.tap,
+            where=outcome.where,
+            effects=outcome.effects,
         )
 
     # ----------------------------------------------------------------------- acting

@@ -6,10 +6,11 @@ Laws of this file:
 - One history for all lanes: a code at two lanes in the same millisecond opens one gate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from terminal.core import history
+from terminal.core.ledger import Ledger, Where
 from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use
 from terminal.core.parameters import ParameterSet
 from terminal.ports import Clock
@@ -25,6 +26,7 @@ class Site:
         self.clock = clock
         self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
+        self.where = Where()  # where the vehicle stands; replaced whole
         self._pending: list[Use] = []
 
     def instant(self, reading: Reading) -> Instant:
@@ -40,6 +42,12 @@ class Site:
         asked = history.keys(credential, account)
         durable = self.journal.uses(asked, history.horizon_ms(self.parameters, at))
         return history.gather(credential, account, (*durable, *self._pending))
+
+    def ledgers(self, credential: Credential, account: Ref | None) -> Mapping[Ref, Ledger]:
+        """What is remembered of everybody this credential may pay as. Asked after `recall`: a use that was durable
+        then is in them; one that was pending makes its party wait.
+        """
+        return self.journal.ledgers(history.parties(credential, account))
 
     def newest_use(self, twin: Ref) -> EntryName | None:
         """The newest use of a code, by its account and second; None while its entry is on its way to the disk."""

@@ -108,6 +108,11 @@ def test_a_denial_opens_nothing() -> None:
     assert not any(isinstance(act, OpenGate) for act in outcome.acts)
 
 
+def test_a_park_that_sells_nothing_to_somebody() -> None:
+    """No product fits: not accepted here."""
+    assert SERVICES["admission"](case(service="admission")).decision.reason is Reason.NOT_ACCEPTED_HERE
+
+
 def test_a_group_ticket_is_so_many_counted_passages() -> None:
     """Five are let through and five are charged."""
     outcome = SERVICES["admission"](case(service="admission", credential=credential(products=(GROUP_TICKET,))))

@@ -1,24 +1,56 @@
-"""Which product a holder travels on, and what it costs.
+"""Which product a holder travels on.
 
 Laws of this file:
-- The first eligible product of the tariff's list is taken: the order is the operator's rule, not ours.
-- An amount is the product's fare times the people let through; it is never computed with fractions.
+- The first product of the tariff's list that fits is taken: the order is the operator's rule, not ours.
+- A product that would fit but for the hour, the yearly review or its used-up counts is passed over, and the holder is
+  told which of these it was.
 """
 
 from collections.abc import Sequence
 
-from terminal.core.model import Charge, Credential, HeldProduct, Instant
+from terminal.core.fares import calendar, quote
+from terminal.core.fares.quote import Payer, Ride
+from terminal.core.ledger import Where
+from terminal.core.model import Charge, Credential, HeldProduct, Instant, Reason, Value
 from terminal.core.parameters import Condition, Product, Tariff
+
+
+class Choice(Value, frozen=True):
+    """The product taken, and why a better one was not."""
+
+    product: Product
+    notice: Reason | None = None
+
+
+def choose(
+    service: str,
+    credential: Credential,
+    held: Sequence[HeldProduct],
+    tariff: Tariff,
+    at: Instant,
+    payer: Payer,
+    where: Where = Where(),  # noqa: B008  # a frozen value
+) -> Choice | None:
+    """The first product of this service the holder may use here and now, or None."""
+    notice = None
+    mode = quote.mode_of(tariff, where)
+    for product in tariff.products:
+        here = service in product.services and (not product.modes or mode in product.modes)
+        if not here or not _eligible(product, credential, held, at):
+            continue
+        missing = _missing(product, held, tariff, at, payer, where)
+        if missing is None:
+            return Choice(product=product, notice=notice)
+        notice = notice or missing
+    return None
 
 
 def product_for(
     service: str, credential: Credential, held: Sequence[HeldProduct], tariff: Tariff, at: Instant
 ) -> Product | None:
-    """The first product of this service the holder is eligible for, or None."""
-    for product in tariff.products:
-        if service in product.services and _eligible(product, credential, held, at):
-            return product
-    return None
+    """The product of somebody nothing is remembered of, where no line is known; or None."""
+    choice = choose(service, credential, held, tariff, at, quote.stranger(credential.medium_refs[0]))
+    return None if choice is None else choice.product
 
 
 def charge_for(product: Product, persons: int, tariff: Tariff) -> Charge:
@@ -36,6 +68,21 @@ def over_ceiling(amount_fen: int, ceiling_fen: int | None) -> bool:
     return ceiling_fen is not None and amount_fen > ceiling_fen
 
 
+def _missing(
+    product: Product, held: Sequence[HeldProduct], tariff: Tariff, at: Instant, payer: Payer, where: Where
+) -> Reason | None:
+    """What keeps an eligible holder from this product now, or None."""
+    if product.review and not any(_holds(item, product.review, at) for item in held):
+        return Reason.CONCESSION_REVIEW_DUE
+    if not calendar.within(product.when, at.utc_ms, tariff.time_zone, tariff.calendar):
+        return Reason.CONCESSION_NOT_NOW
+    if product.counted is not None:
+        ride = Ride(product=product, boarded=where, began_ms=at.utc_ms, at_ms=at.utc_ms)
+        if quote.counts_left(tariff, ride, payer) < quote.counts_needed(tariff, product, where):
+            return Reason.CONCESSION_USED_UP
+    return None
+
+
 def _eligible(product: Product, credential: Credential, held: Sequence[HeldProduct], at: Instant) -> bool:
     return not product.who or any(_meets(condition, credential, held, at) for condition in product.who)
 
@@ -44,6 +91,7 @@ def _meets(condition: Condition, credential: Credential, held: Sequence[HeldProd
     holder = credential.holder
     return (
         (condition.card_type is None or holder.card_type == condition.card_type)
+        and (condition.medium is None or credential.medium is condition.medium)
         and (condition.age_from is None or (holder.age_from is not None and holder.age_from >= condition.age_from))
         and (not condition.residency or holder.residency in condition.residency)
         and (not condition.student or (holder.student_until_ms is not None and at.utc_ms <= holder.student_until_ms))

@@ -6,14 +6,18 @@ Laws of this file:
 - A charge is decided here and nowhere else, after every rule that could refuse it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from terminal.core import history, status, token_status
+from terminal.core import accounts, history, ledger, status, token_status
+from terminal.core.fares.quote import Party, Payer, Step
+from terminal.core.fares.trips import Role
+from terminal.core.ledger import Effect, Ledger, Where
 from terminal.core.model import (
     Act,
     Charge,
     Credential,
     Decision,
+    EntryName,
     Evidence,
     HeldProduct,
     History,
@@ -24,6 +28,7 @@ from terminal.core.model import (
     Reason,
     Ref,
     Show,
+    Tap,
     Value,
     Verdict,
 )
@@ -45,6 +50,10 @@ class Case(Value, frozen=True):
     history: History
     parameters: ParameterSet
     at: Instant
+    ledgers: Mapping[Ref, Ledger] = {}  # of every party this credential may pay as
+    where: Where = Where()
+    role: Role = Role.ANY
+    funds_fen: int | None = None  # what a purse holds; None: paid later
 
 
 class Offer(Value, frozen=True):
@@ -53,6 +62,13 @@ class Offer(Value, frozen=True):
     product: Product
     charge: Charge
     persons: int
+    reason: Reason | None = None  # None: the product's own
+    verdict: Verdict = Verdict.GRANT
+    values: dict[str, str] = {}
+    tap: Tap = Tap.RIDE
+    effects: tuple[Effect, ...] = ()
+    steps: tuple[Step, ...] = ()  # how the price came about
+    refused: Reason | None = None  # it could not be priced, or the operator refuses it
 
 
 Rule = Callable[[Case, Offer], Outcome | None]
@@ -60,17 +76,29 @@ Rule = Callable[[Case, Offer], Outcome | None]
 
 def judge(case: Case, *, groups: bool) -> Outcome:
     """Find the product, let every rule look, then grant."""
+    choice = chosen(case)
+    if isinstance(choice, Outcome):
+        return choice
+    offer = _offer(case, choice.product, choice.product.persons if groups else 1)
+    return first_to_speak(case, offer, RULE_ORDER) or grant(case, offer)
+
+
+def chosen(case: Case) -> pricing.Choice | Outcome:
+    """The product, or why there is none."""
     if case.at.uncertainty_ms > case.parameters.policies.max_uncertainty_s * 1000:
         return deny(case, Reason.CLOCK_UNSURE)
-    product = pricing.product_for(case.service, case.credential, held(case), case.parameters.tariff, case.at)
-    if product is None:
-        return deny(case, Reason.NOT_ACCEPTED_HERE)
-    offer = _offer(case, product, product.persons if groups else 1)
-    for rule in RULE_ORDER:
+    tariff, payer = case.parameters.tariff, payer_of(case)
+    choice = pricing.choose(case.service, case.credential, held(case), tariff, case.at, payer, case.where)
+    return choice or deny(case, Reason.NOT_ACCEPTED_HERE)
+
+
+def first_to_speak(case: Case, offer: Offer, rules: "Sequence[Rule]") -> Outcome | None:
+    """What the first rule says that says anything."""
+    for rule in rules:
         outcome = rule(case, offer)
         if outcome is not None:
             return outcome
-    return grant(case, offer)
+    return None
 
 
 def _offer(case: Case, product: Product, persons: int) -> Offer:
@@ -117,6 +145,23 @@ def not_used(case: Case, offer: Offer) -> Outcome | None:
     )
 
 
+def is_offered(case: Case, offer: Offer) -> Outcome | None:
+    """A ride that cannot be priced, or that the operator refuses."""
+    return None if offer.refused is None else deny(case, offer.refused)
+
+
+def party_is_free(case: Case, offer: Offer) -> Outcome | None:
+    """What this party did a moment ago is still on its way to the disk: its sums are not known yet."""
+    pending = any(use.name is None for use in case.history.same_party)
+    return deny(case, Reason.GATE_BUSY) if pending and offer.effects else None
+
+
+def within_funds(case: Case, offer: Offer) -> Outcome | None:
+    """A purse holds what the ride costs."""
+    short = case.funds_fen is not None and offer.charge.amount_fen > case.funds_fen
+    return deny(case, Reason.BALANCE_SHORT) if short else None
+
+
 def gate_is_free(case: Case, offer: Offer) -> Outcome | None:
     """One open grant a gate: with two, whoever walks first would be charged to the wrong one."""
     return deny(case, Reason.GATE_BUSY) if case.lane_busy else None
@@ -139,13 +184,23 @@ RULE_ORDER: Sequence[Rule] = (within_ceiling, not_blocked, not_used, gate_is_fre
 
 def grant(case: Case, offer: Offer) -> Outcome:
     """Let them through and charge."""
-    reason = offer.product.reason
-    values = {"fare": yuan(offer.charge.amount_fen), "n": str(offer.persons)}
+    reason = offer.reason or offer.product.reason
+    values = {"fare": yuan(offer.charge.amount_fen), "n": str(offer.persons)} | offer.values
     return Outcome(
-        decision=_decision(case, Verdict.GRANT, reason),
+        decision=_decision(case, offer.verdict, reason),
         acts=(OpenGate(persons=offer.persons), Show(reason=reason, values=values)),
         charge=offer.charge,
         persons=offer.persons,
+        tap=offer.tap,
+        where=case.where,
+        effects=offer.effects,
+    )
+
+
+def answered(case: Case, reason: Reason, of: EntryName | None) -> Outcome:
+    """A question is answered: the way is open, nothing is charged."""
+    return Outcome(
+        decision=_decision(case, Verdict.GRANT, reason), acts=(OpenGate(), Show(reason=reason)), repeat_of=of
     )
 
 
@@ -163,6 +218,19 @@ def refuse(
         decision=Decision(verdict=verdict, reason=reason, evidence=evidence(parameters, at, key_ids)),
         acts=(Show(reason=reason),),
     )
+
+
+def payer_of(case: Case) -> Payer:
+    """Who pays: one party a scope, with what is remembered of it."""
+    medium = _party(case, case.credential.medium_refs)
+    account = medium if case.account is None else _party(case, (case.account,))
+    channel = accounts.channel_refs(case.credential.medium_refs, case.account, case.credential.issuer)
+    return Payer(medium=medium, channel=_party(case, channel), account=account)
+
+
+def _party(case: Case, names: Sequence[Ref]) -> Party:
+    """A party under its newest name; what stands under an older link key counts too."""
+    return Party(ref=names[0], ledger=ledger.merged([case.ledgers[name] for name in names if name in case.ledgers]))
 
 
 def held(case: Case) -> tuple[HeldProduct, ...]:

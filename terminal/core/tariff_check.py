@@ -1,0 +1,165 @@
+"""What keeps a tariff from being taken: one sentence a fault, and where it stands.
+
+Laws of this file:
+- Everything a tap would stumble over is found here, once, when the set is loaded.
+- A fault names its place in the file, so that whoever wrote it finds it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from terminal.core.fares.calendar import minutes
+from terminal.core.model import Reason
+from terminal.core.parameters import Product, Tariff
+from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, Transfer
+
+Fault = tuple[str, str]  # where, what
+LONGEST_PERCENT = 1000
+
+
+def faults(tariff: Tariff) -> Iterator[Fault]:
+    """Every fault, in the order of the file."""
+    yield from _zone(tariff)
+    yield from _twice("products", (product.id for product in tariff.products))
+    for product in tariff.products:
+        yield from _product(tariff, product)
+        yield from _concession(tariff, product)
+    named: tuple[tuple[str, Callable[[str, Any], Iterator[Fault]]], ...] = (
+        ("fares", _table),
+        ("lines", _line),
+        ("accumulations", _accumulation),
+        ("transfers", _transfer),
+    )
+    for part, check in named:
+        for name, one in getattr(tariff, part).items():
+            yield from check(f"{part}.{name}", one)
+    yield from _calendar(tariff)
+    yield from _grace(tariff)
+
+
+def _calendar(tariff: Tariff) -> Iterator[Fault]:
+    for day in (*tariff.calendar.holidays, *tariff.calendar.workdays):
+        if not _is_date(day):
+            yield "calendar", f"{day!r} is not a date, YYYY-MM-DD"
+
+
+def _grace(tariff: Tariff) -> Iterator[Fault]:
+    for reason in () if tariff.grace is None else tariff.grace.reasons:
+        if reason not in {one.value for one in Reason}:
+            yield "grace", f"{reason!r} is no reason"
+
+
+def _zone(tariff: Tariff) -> Iterator[Fault]:
+    try:
+        ZoneInfo(tariff.time_zone)
+        minutes(tariff.service_day_starts)
+    except (ValueError, OSError, KeyError) as error:
+        yield "time_zone or service_day_starts", str(error)
+    if tariff.round_fen < 1:
+        yield "round_fen", "must be 1 or more"
+
+
+def _product(tariff: Tariff, product: Product) -> Iterator[Fault]:
+    where = f"products.{product.id}"
+    if product.fare_fen < 0 or product.persons < 1 or product.pass_back.companions < 0:
+        yield where, "a fare, a number of persons or of companions below its least"
+    if product.fare and product.fare not in tariff.fares:
+        yield where, f"no fare table {product.fare!r}"
+    for kind, names, known in (
+        ("accumulation", product.accumulates, tariff.accumulations),
+        ("transfer", product.transfers, tariff.transfers),
+    ):
+        for name in names:
+            if name not in known:
+                yield where, f"no {kind} {name!r}"
+
+
+def _concession(tariff: Tariff, product: Product) -> Iterator[Fault]:
+    where = f"products.{product.id}"
+    for percent in (product.percent, *product.percent_in.values()):
+        yield from _percent(where, percent)
+    for hours in product.when:
+        yield from _hours(where, hours)
+    counted = product.counted
+    if counted is not None:
+        if counted.id in tariff.accumulations:
+            yield where, f"the counts {counted.id!r} share a name with an accumulation"
+        if counted.allowance < 0 or min((1, *counted.weights.values())) < 1:
+            yield where, "an allowance below 0, or a ride that uses less than one count"
+
+
+def _table(where: str, table: FareTable) -> Iterator[Fault]:
+    banded = table.measure in (Measure.STAGES, Measure.METRES)
+    if banded and not table.bands:
+        yield where, f"measure {table.measure.value} needs bands"
+    if banded and table.tap_out is None:
+        yield where, f"measure {table.measure.value} needs tap_out: nothing else tells how far somebody rode"
+    if not banded and table.tap_out is not None:
+        yield where, f"measure {table.measure.value} is paid with one tap: leave out tap_out"
+    if table.measure is Measure.KEY and not table.keys:
+        yield where, "measure key needs keys"
+    if any(one.up_to >= other.up_to for one, other in zip(table.bands, table.bands[1:], strict=False)):
+        yield where, "bands must ascend"
+    fares = (table.fare_fen, *table.keys.values(), *(band.fare_fen for band in table.bands))
+    if min(fares) < 0 or (table.beyond is not None and (table.beyond.every < 1 or table.beyond.add_fen < 0)):
+        yield where, "a fare below 0, or a piece of no length"
+    if table.tap_out is not None and min(table.tap_out.longest_s, table.tap_out.reminder_s) < 0:
+        yield where, "longest_s and reminder_s must not be negative"
+
+
+def _line(where: str, line: Line) -> Iterator[Fault]:
+    yield from _twice(f"{where}.stops", (stop.id for stop in line.stops))
+    known = {stop.id for stop in line.stops}
+    for pair, metres in line.apart_m.items():
+        one, _, other = pair.partition(">")
+        if one not in known or other not in known or metres < 0:
+            yield f"{where}.apart_m", f'{pair!r}: write "STOP>STOP" of this line, and metres'
+
+
+def _accumulation(where: str, rule: Accumulation) -> Iterator[Fault]:
+    if rule.cap_fen is not None and rule.cap_fen < 0:
+        yield where, "a cap below 0"
+    froms = [discount.from_fen for discount in rule.discounts]
+    if froms != sorted(set(froms)):
+        yield where, "discounts must ascend"
+    for discount in rule.discounts:
+        yield from _percent(where, discount.percent)
+
+
+def _transfer(where: str, transfer: Transfer) -> Iterator[Fault]:
+    yield from _percent(where, transfer.percent)
+    if min(transfer.within_s, transfer.grace_s, transfer.off_fen, transfer.most or 0) < 0:
+        yield where, "a time, an amount or a number below 0"
+
+
+def _hours(where: str, hours: Hours) -> Iterator[Fault]:
+    try:
+        minutes(hours.start)
+        minutes(hours.end)
+    except ValueError as error:
+        yield where, str(error)
+    for day in hours.dates:
+        if not _is_date(day if len(day) == 10 else f"2024-{day}"):  # a leap year
+            yield where, f"{day!r} is not a date, MM-DD or YYYY-MM-DD"
+
+
+def _percent(where: str, percent: int) -> Iterator[Fault]:
+    if not 0 <= percent <= LONGEST_PERCENT:
+        yield where, f"{percent} per cent: write what is left to pay, such as 80"
+
+
+def _twice(where: str, names: Iterable[str]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield where, f"{name} stands there twice"
+        seen.add(name)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,0 +1,103 @@
+"""What keeps a tariff from being taken: each fault once, and where it stands."""
+
+import copy
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from terminal.core import tariff_check
+from terminal.core.fares import table
+from terminal.core.ledger import Where
+from terminal.core.parameters import Tariff
+from terminal.core.tariff import Band, FareTable, Line, Measure, Stop
+from tests.core.test_fare import CITY
+
+
+def _set(value: Any, *path: Any) -> Any:
+    """The city with one place changed."""
+    changed = copy.deepcopy(CITY)
+    here: Any = changed
+    for step in path[:-1]:
+        here = here[step]
+    here[path[-1]] = value
+    return changed
+
+
+FAULTS: list[tuple[str, str, Any]] = [
+    ("time_zone or service_day_starts", "Nowhere", _set("Asia/Nowhere", "time_zone")),
+    ("time_zone or service_day_starts", "HH:MM", _set("4:00", "service_day_starts")),
+    ("round_fen", "1 or more", _set(0, "round_fen")),
+    ("products", "twice", _set("flat", "products", 0, "id")),
+    ("products.student", "below its least", _set(-1, "products", 0, "fare_fen")),
+    ("products.student", "no fare table", _set("none", "products", 0, "fare")),
+    ("products.flat", "no accumulation 'week'", _set(["week"], "products", 2, "accumulates")),
+    ("products.flat", "no transfer 'never'", _set(["never"], "products", 2, "transfers")),
+    ("products.student", "per cent", _set(-5, "products", 0, "percent")),
+    ("products.student", "per cent", _set({"outside": 5000}, "products", 0, "percent_in")),
+    ("products.senior", "HH:MM", _set([{"start": "nine"}], "products", 1, "when")),
+    ("products.senior", "not a date", _set([{"dates": ["13-01"]}], "products", 1, "when")),
+    ("products.senior", "share a name", _set("day", "products", 1, "counted", "id")),
+    ("products.senior", "less than one count", _set({"bus": 0}, "products", 1, "counted", "weights")),
+    ("products.senior", "an allowance below 0", _set(-1, "products", 1, "counted", "allowance")),
+    ("fares.far", "needs bands", _set([], "fares", "far", "bands")),
+    ("fares.far", "needs tap_out", _set(None, "fares", "far", "tap_out")),
+    ("fares.flat", "leave out tap_out", _set({"longest_s": 1}, "fares", "flat", "tap_out")),
+    ("fares.keys", "needs keys", _set({}, "fares", "keys", "keys")),
+    ("fares.kind", "ascend", _set(9000, "fares", "kind", "bands", 0, "up_to")),
+    ("fares.far", "no length", _set(0, "fares", "far", "beyond", "every")),
+    ("fares.flat", "below 0", _set(-1, "fares", "flat", "fare_fen")),
+    ("fares.far", "not be negative", _set(-1, "fares", "far", "tap_out", "longest_s")),
+    ("lines.flat.stops", "twice", _set([{"id": "s1"}, {"id": "s1"}], "lines", "flat", "stops")),
+    ("lines.flat.apart_m", "STOP>STOP", _set({"s0>s99": 5}, "lines", "flat", "apart_m")),
+    ("lines.flat.apart_m", "STOP>STOP", _set({"s0": 5}, "lines", "flat", "apart_m")),
+    ("lines.flat.apart_m", "STOP>STOP", _set({"s0>s1": -5}, "lines", "flat", "apart_m")),
+    ("accumulations.day", "a cap below 0", _set(-1, "accumulations", "day", "cap_fen")),
+    ("accumulations.day", "ascend", _set([{"from_fen": 9, "percent": 80}] * 2, "accumulations", "day", "discounts")),
+    ("accumulations.day", "per cent", _set([{"from_fen": 9, "percent": -1}], "accumulations", "day", "discounts")),
+    ("transfers.soon", "per cent", _set(-1, "transfers", "soon", "percent")),
+    ("transfers.soon", "below 0", _set(-1, "transfers", "soon", "within_s")),
+    ("calendar", "not a date", _set({"holidays": ["2026-02-30"]}, "calendar")),
+    ("calendar", "not a date", _set({"workdays": ["20260210"]}, "calendar")),
+    ("grace", "no reason", _set(["poverty"], "grace", "reasons")),
+]
+
+
+@pytest.mark.parametrize(("where", "what", "city"), FAULTS, ids=[f"{where}: {what}" for where, what, _ in FAULTS])
+def test_each_fault_is_named_with_its_place(where: str, what: str, city: Any) -> None:
+    """One change, one complaint there."""
+    tariff = msgspec.json.decode(json.dumps(city), type=Tariff)
+    found = list(tariff_check.faults(tariff))
+    assert any(place == where and what in told for place, told in found), found
+
+
+def test_a_good_calendar_and_good_dates_are_no_fault() -> None:
+    """Nothing is complained about that is right."""
+    city = _set({"holidays": ["2026-10-01"], "workdays": ["2026-10-10"]}, "calendar")
+    city["products"][1]["when"] = [{"dates": ["02-29", "2026-10-01"]}]
+    assert list(tariff_check.faults(msgspec.json.decode(json.dumps(city), type=Tariff))) == []
+
+
+def test_a_slip_of_the_pen_is_refused() -> None:
+    """A key nobody knows must not change a price in silence."""
+    with pytest.raises(msgspec.ValidationError, match="pecent"):
+        msgspec.json.decode(json.dumps(_set(50, "products", 0, "pecent")), type=Tariff)
+    with pytest.raises(msgspec.ValidationError, match="cap"):
+        msgspec.json.decode(json.dumps(_set(50, "accumulations", "day", "cap")), type=Tariff)
+
+
+def test_what_is_not_known_is_never_guessed() -> None:
+    """No line, no stop, another line at the other end: no price."""
+    far = FareTable(measure=Measure.METRES, bands=(Band(up_to=9, fare_fen=100),))
+    lines = {"1": Line(stops=(Stop(id="a"), Stop(id="b", at_m=20))), "empty": Line(stops=())}
+    a, elsewhere = Where(line="1", stop="a"), Where(line="2", stop="b")
+    assert table.full_price(far, lines, a, None) is None
+    assert table.full_price(far, lines, a, elsewhere) is None
+    assert table.full_price(far, lines, elsewhere, elsewhere) is None
+    assert table.full_price(far, lines, a, Where(line="1", stop="z")) is None
+    assert table.farthest_price(far, lines, elsewhere) is None
+    assert table.farthest_price(far, lines, Where(line="empty", stop="a")) is None
+    assert table.farthest_price(far, lines, Where(line="1", stop="z")) is None
+    assert table.full_price(far, lines, a, Where(line="1", stop="b")) == 100  # above the last band, without more
+    assert table.stop_of(None, "a") is None

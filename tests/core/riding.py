@@ -68,7 +68,6 @@ class Riding:
         held = credential(who, code or f"{who} {self._codes}", generated_ms=at_ms, **holder)
         linked = None if account is None else ref(account)
         at = Instant(utc_ms=at_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
-        parties = history.parties(held, linked)
         case = Case(
             service=service,
             lane=lane,
@@ -79,7 +78,7 @@ class Riding:
             history=history.gather(held, linked, self._known(held, linked, at)),
             parameters=self.parameters,
             at=at,
-            ledgers={name: self.ledgers[name] for name in parties if name in self.ledgers},
+            ledgers=self._ledgers_of(history.parties(held, linked)),
             where=where,
             role=role,
             funds_fen=funds_fen,
@@ -113,6 +112,9 @@ class Riding:
     def charged_fen(self) -> int:
         """Everything that stands charged."""
         return sum(use.amount_fen for use in self.uses.values() if use.persons_charged)
+
+    def _ledgers_of(self, parties: tuple[Ref, ...]) -> dict[Ref, Ledger]:
+        return {name: self.ledgers[name] for name in parties if name in self.ledgers}
 
     def _known(self, held: Credential, account: Ref | None, at: Instant) -> list[Use]:
         keys = set(history.keys(held, account))

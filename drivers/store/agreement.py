@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import apsw
 
 from drivers.store import tables
+from terminal.core import projection
 from terminal.core.entries import Head
 from terminal.core.model import Use
 
@@ -28,7 +29,9 @@ def uses_agree(db: apsw.Connection, after: int, folded: Sequence[Use]) -> bool:
     if [use for _, use in stored] != list(folded):
         return False
     find = "SELECT 1 FROM use_keys WHERE key = ? AND at_ms = ? AND row = ?"
-    return all(db.execute(find, (key, use.at_ms, row)).fetchone() for row, use in stored for key in tables.keys_of(use))
+    return all(
+        db.execute(find, (key, use.at_ms, row)).fetchone() for row, use in stored for key in projection.keys(use)
+    )
 
 
 def memory_agrees(db: apsw.Connection, end: Head) -> bool:

@@ -54,13 +54,10 @@ def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None
 
 def verify(db: apsw.Connection, start: Head) -> Head:
     """Verify everything behind `start`, and what is kept beside it; where it ends. Raises BadEntry, or anything."""
-    end, uses = start, dict[EntryName, Use]()
+    end, uses, projected = start, dict[EntryName, Use](), tables.projected(db)
     for place, entry in steps(db, start):
-        begun, change = projection.begins(entry), projection.changes(entry)
-        if begun is not None:
-            uses[entry.name] = begun
-        if change is not None and change.of in uses:
-            uses[change.of] = projection.apply(uses[change.of], change)
+        if place.row <= projected:
+            _fold(uses, entry)
         end = msgspec.structs.replace(
             place,
             key_number=max(end.key_number, place.key_number),
@@ -73,6 +70,14 @@ def verify(db: apsw.Connection, start: Head) -> Head:
     if not agreement.memory_agrees(db, end):
         raise BadEntry("what is remembered does not agree with the entries")
     return end
+
+
+def _fold(uses: dict[EntryName, Use], entry: Entry) -> None:
+    begun, change = projection.begins(entry), projection.changes(entry)
+    if begun is not None:
+        uses[entry.name] = begun
+    if change is not None and change.of in uses:
+        uses[change.of] = projection.apply(uses[change.of], change)
 
 
 def steps(db: apsw.Connection, start: Head, limit: int = -1) -> Iterator[tuple[Head, Entry]]:

@@ -114,7 +114,9 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
                 into.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row.row - entry.name.sequence + 1))
             known.add(entry.name.epoch)
             tables.insert(into, row.row, entry, row.data, row.digest, row.receipt)
+            tables.project(into, row.row, entry)
             last = advance(last, entry, row.digest)
+        tables.projected_up_to(into, last.row)
         tables.remember_at_least(into, last)
     finally:
         db.close()
@@ -127,7 +129,7 @@ def _copy_beside(db: apsw.Connection, into: apsw.Connection) -> Head:
         tables.anchor(into, start)
     for table, columns in (("memory", 2), ("quarantine", 5)):
         kept = _all(db, f"SELECT * FROM {table}")
-        into.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * columns)})", kept)
+        into.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * columns)})", kept)
     epochs = _all(db, "SELECT epoch, first_row FROM epochs WHERE first_row <= ?", start.row)
     into.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", epochs)
     return start

@@ -3,7 +3,8 @@
 Laws of this file:
 - `user_version` is the schema's version; each migration goes from one to the next in one transaction: old or new,
   never neither. A file from a newer program is refused, not guessed at.
-- `entries` is the truth; `uses`, `use_keys` and `ledgers` are a projection of it and can be rebuilt.
+- `entries` is the truth; `uses`, `use_keys` and `ledgers` are a projection of it and can be rebuilt. They reach up to
+  the row `memory` calls `projected`; what is newer is folded in memory (tail.py).
 - A row's number is given by us: it grows across epochs, is never reused, and row = first_row + sequence - 1
   inside an epoch, so that no second index has to be written with every entry.
 """
@@ -48,6 +49,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE ledgers ( -- what a party's sums, open trip and transfers come to
         party BLOB PRIMARY KEY, touched_ms INTEGER NOT NULL, data BLOB NOT NULL
     ) WITHOUT ROWID;
+    """,
+    # 2 → 3: the projection follows behind the entries
+    """
+    INSERT OR REPLACE INTO memory SELECT 'projected', ifnull(max(row), 0) FROM entries;
     """,
 )
 VERSION = len(MIGRATIONS)

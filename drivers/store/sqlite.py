@@ -25,7 +25,7 @@ from drivers.store.schema import migrate
 from drivers.store.writer import Writer
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
-from terminal.core.model import EntryName, Instant, Ref, Use, Value
+from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
 log = logging.getLogger(__name__)
@@ -152,19 +152,25 @@ class SqliteStore:
 
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
-        return tables.uses(self._reader, keys, since_ms)
+        tail = self._owner.tail  # before the tables are asked
+        return tail.uses(tables.uses(self._reader, keys, since_ms), keys, since_ms)
 
     def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
         """See the port."""
-        return tables.ledgers(self._reader, parties)
+        tail = self._owner.tail
+        here = {party: tail.ledgers[party] for party in parties if party in tail.ledgers}
+        return tables.ledgers(self._reader, parties) | here
 
     def uses_from(self, name: EntryName) -> Sequence[Use]:
         """See the port."""
-        return tables.uses_from(self._reader, name)
+        tail, row = self._owner.tail, tables.row_of(self._reader, name)
+        return tail.uses_from(tables.uses_from(self._reader, row), row)
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
-        return tables.open_uses(self._reader)
+        tail = self._owner.tail
+        uses = tail.uses_from(tables.open_uses(self._reader), 0)
+        return [use for use in uses if use.state is UseState.RESERVED]
 
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """See the port."""

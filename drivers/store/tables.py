@@ -2,7 +2,7 @@
 
 Laws of this file:
 - Nothing here begins or ends a transaction; whoever calls owns it.
-- An entry and its projection are written together.
+- The projection is written behind the entries (tail.py), in their order; `projected` says how far it reaches.
 - A stored value of another type than was written is damage, and is raised as BadEntry.
 """
 
@@ -34,10 +34,14 @@ REMEMBERED = ("key_number", "parameter_version")
 
 
 def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: bytes, receipt: int | None = None) -> None:
-    """One entry and what it changes in the projection."""
+    """One entry; its projection follows."""
     db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (row, entry.at.utc_ms, receipt, digest, data))
     if isinstance(entry.fact, EpochBegan):
         db.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row))
+
+
+def project(db: apsw.Connection, row: int, entry: Entry) -> None:
+    """What one entry changes in the projection; call `projected_up_to` when done."""
     begun = projection.begins(entry)
     if begun is not None:
         _insert_use(db, row, begun)
@@ -46,6 +50,11 @@ def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: byt
     change = projection.changes(entry)
     if change is not None:
         _change_use(db, change, entry.at.utc_ms)
+
+
+def projected_up_to(db: apsw.Connection, row: int) -> None:
+    """Remember how far the projection reaches."""
+    db.execute("INSERT OR REPLACE INTO memory VALUES ('projected', ?)", (row,))
 
 
 def remember(db: apsw.Connection, before: Head, after: Head) -> None:
@@ -103,12 +112,7 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
 def _insert_use(db: apsw.Connection, row: int, use: Use) -> None:
     marks = ",".join("?" * 17)
     db.execute(f"INSERT INTO uses (row, {USE_COLUMNS}) VALUES ({marks})", (row, *_columns(use)))
-    db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in keys_of(use)])
-
-
-def keys_of(use: Use) -> set[Ref | None]:
-    """What a use is found by."""
-    return {use.code_key, use.twin_key, use.medium, use.account} - {None}
+    db.executemany("INSERT INTO use_keys VALUES (?, ?, ?)", [(key, use.at_ms, row) for key in projection.keys(use)])
 
 
 def _change_use(db: apsw.Connection, change: UseChange, at_ms: int) -> None:
@@ -207,11 +211,15 @@ def all_ledgers(db: apsw.Connection) -> dict[Ref, Ledger]:
     return {Ref(party): ledger.decode(data) for party, data in db.execute("SELECT party, data FROM ledgers")}
 
 
-def uses_from(db: apsw.Connection, name: EntryName) -> list[Use]:
-    """Uses begun by this entry or a later one, oldest first."""
+def row_of(db: apsw.Connection, name: EntryName) -> int:
+    """The row of an entry, there or pruned; 0 for an epoch nobody knows."""
     base = first_row(db, name.epoch)
-    row = 0 if base is None else base + name.sequence - 1
-    return [use for _, use in uses_behind(db, row - 1)]
+    return 0 if base is None else base + name.sequence - 1
+
+
+def uses_from(db: apsw.Connection, row: int) -> list[Use]:
+    """Uses begun in this row or a later one, oldest first."""
+    return [_use(found) for found in db.execute(f"SELECT {USE_COLUMNS} FROM uses WHERE row >= ? ORDER BY row", (row,))]
 
 
 def uses_behind(db: apsw.Connection, row: int) -> list[tuple[int, Use]]:
@@ -228,6 +236,11 @@ def open_uses(db: apsw.Connection) -> list[Use]:
 def all_uses(db: apsw.Connection) -> list[Use]:
     """The whole projection, for comparing it with the fold."""
     return [_use(row) for row in db.execute(f"SELECT {USE_COLUMNS} FROM uses ORDER BY row")]
+
+
+def projected(db: apsw.Connection) -> int:
+    """The row up to which entries are projected."""
+    return _number(db, "SELECT value FROM memory WHERE name = 'projected'")
 
 
 def last_anchor(db: apsw.Connection) -> Head:
@@ -301,7 +314,7 @@ def hash_at(db: apsw.Connection, row: int) -> bytes | None:
 def memory(db: apsw.Connection) -> dict[str, int]:
     """What outlives pruning."""
     found: Any = db.execute("SELECT name, value FROM memory").fetchall()
-    return dict(found)
+    return {name: value for name, value in found if name in REMEMBERED}
 
 
 def _number(db: apsw.Connection, query: str, *values: Any) -> int:

@@ -9,6 +9,8 @@ Laws of this file:
   something did not fit, that room goes back to the disk.
 - Anything else unexpected — a failed flush, a damaged page, a bug — is the end: every waiter hears StoreBroken, now and
   from then on, and the files are left exactly as they are; a damaged page leaves a mark for the next start.
+- An entry is one page of the log. Its projection follows for many at once, when nobody waits; at once where an entry
+  changes what was projected before, or too many wait (tail.py).
 - Checkpoints happen here only, when nobody waits or when the log has grown too long.
 """
 
@@ -28,7 +30,20 @@ import msgspec
 from drivers.store import receipts, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import suspect
-from terminal.core.entries import Alarm, Draft, Entry, Head, Receipt, advance, begin_epoch, link, reissue
+from drivers.store.tail import Tail, waits
+from terminal.core import ledger, projection
+from terminal.core.entries import (
+    Alarm,
+    Draft,
+    Entry,
+    Head,
+    Receipt,
+    advance,
+    begin_epoch,
+    decode,
+    link,
+    reissue,
+)
 from terminal.core.model import Instant
 from terminal.ports import Clock, StoreBroken, StoreFull
 
@@ -39,6 +54,7 @@ PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into th
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
 QUIET_S = 0.1
+TAIL, LONGEST_TAIL = 64, 256  # entries projected at once at the next quiet moment … and without one
 FLUSH_NS = 1_000_000_000
 FULL = "the journal's disk is full"
 
@@ -59,7 +75,10 @@ class Writer:
     def __init__(self, directory: Path, db: apsw.Connection, head_file: HeadFile, terminal: str, clock: Clock) -> None:
         self.head = tables.head(db)  # the newest durable entry; replaced whole after each commit
         self.broken: str | None = None
+        self.tail = Tail()  # replaced whole when it was projected
         self._draft = self.head
+        self._written: list[tuple[int, Entry]] = []  # in the transaction under way, not projected in it
+        self._next_tail: Tail | None = None  # what the tail will be once the transaction is committed
         self._db = db
         self._head_file = head_file
         self._terminal = terminal
@@ -75,6 +94,8 @@ class Writer:
         self._flushed_ns = 0
         self._made_room = False
         self._ended: asyncio.Future[None] | None = None
+        for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", tables.projected(db)):
+            self._keep(stored.row, decode(stored.data))
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -104,6 +125,7 @@ class Writer:
         tables.insert(self._db, after.row, entry, data, digest)
         tables.remember(self._db, before, after)
         self._draft = after
+        self._written.append((after.row, entry))
         return entry
 
     def new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
@@ -129,6 +151,7 @@ class Writer:
 
     def prune(self, before_ms: int) -> int:
         """Forget some old receipted entries; the chain goes on from an anchor. On a full disk only a few at once."""
+        self._project()  # what is pruned leaves the projection too
         gone = tables.prune(self._db, before_ms, PRUNE_WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
         self._made_room = gone > 0
         return gone
@@ -139,7 +162,7 @@ class Writer:
         """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
         with self._db:
             work()
-        self.head = self._draft
+        self._adopt()
         self._head_file.write(self.head.name, self.head.hash)
 
     def _run(self) -> None:
@@ -196,7 +219,7 @@ class Writer:
             self._ballast.unlink(missing_ok=True)
             self._commit([job for job in jobs if not job.adds])
 
-    def _transact(self, jobs: list[Job]) -> list[Any]:
+    def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
         if self.broken is not None:
             raise StoreBroken(self.broken)
         self._db.execute("BEGIN IMMEDIATE")
@@ -204,17 +227,59 @@ class Writer:
         self.commits += 1
         if self.commits % CHECKPOINT_COMMITS == 0:
             tables.anchor(self._db, self._draft)  # rides along: no flush of its own
+        if project or not all(waits(entry) for _, entry in self._written) or self._unprojected() >= LONGEST_TAIL:
+            self._project()
         self._db.execute("COMMIT")
-        self.head = self._draft
+        self._adopt()
         return results
 
     def _roll_back(self) -> None:
         self._draft = self.head
+        self._written, self._next_tail = [], None
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
+    # ----------------------------------------------------------------------- the projection
+
+    def _unprojected(self) -> int:
+        return len(self.tail.entries) + len(self._written)
+
+    def _project(self) -> None:
+        """Write, in the transaction under way, what all entries up to now do to the projection."""
+        tail = self.tail if self._next_tail is None else self._next_tail
+        for row, entry in (*tail.entries, *self._written):
+            tables.project(self._db, row, entry)
+        tables.projected_up_to(self._db, self._draft.row)
+        self._written, self._next_tail = [], Tail()
+
+    def _adopt(self) -> None:
+        """What was committed is what holds."""
+        self.head = self._draft
+        if self._next_tail is not None:
+            self.tail, self._next_tail = self._next_tail, None
+        written, self._written = self._written, []
+        for row, entry in written:
+            self._keep(row, entry)
+
+    def _keep(self, row: int, entry: Entry) -> None:
+        """Fold one committed entry into the tail."""
+        kept = self.tail.ledgers
+        for effect in projection.effects(entry):
+            before = kept.get(effect.party) or tables.ledgers(self._db, (effect.party,)).get(effect.party)
+            kept[effect.party] = projection.ledger_after(before or ledger.NOTHING, effect, entry)
+        self.tail.add(row, entry)
+
+    def _project_in_peace(self) -> None:
+        """A transaction of its own, for which nobody waits. On a full disk later."""
+        try:
+            self._transact([], project=True)
+        except apsw.FullError:
+            self._roll_back()
+
     def _keep_house(self, quiet: bool) -> None:
-        """Checkpoint when due, flush the head file once a second."""
+        """Project and checkpoint when due, flush the head file once a second."""
+        if quiet and len(self.tail.entries) >= TAIL:
+            self._project_in_peace()
         since = self.commits - self._checkpointed
         due = LATEST_CHECKPOINT_COMMITS if not quiet else CHECKPOINT_COMMITS
         if since >= due or (since and self._bare):
@@ -243,6 +308,7 @@ class Writer:
         try:
             with self._db:
                 tables.anchor(self._db, self.head)
+                self._project()
         except apsw.FullError:
             self._roll_back()
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -23,7 +23,7 @@ from terminal.core.entries import (
     Voided,
 )
 from terminal.core.ledger import SHIFT, Added, Effect, Ledger, Moment, ShiftBegan, Where
-from terminal.core.model import EntryName, PassageMode, Use, UseState, Value
+from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState, Value
 
 
 class UseChange(Value, frozen=True):
@@ -56,6 +56,11 @@ def begins(entry: Entry) -> Use | None:
         state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
         persons=fact.persons,
     )
+
+
+def keys(use: Use) -> set[Ref]:
+    """What a use is found by."""
+    return {key for key in (use.code_key, use.twin_key, use.medium, use.account) if key is not None}
 
 
 def changes(entry: Entry) -> UseChange | None:

@@ -20,9 +20,9 @@ from drivers.store.head_file import HeadFile, peek
 from drivers.store.sqlite import SqliteStore
 from terminal.core.entries import Alarm, Decided, EpochBegan, Fact, Receipt, decode
 from terminal.core.ledger import Added, Sum
-from terminal.core.model import EntryName
+from terminal.core.model import EntryName, UseState
 from terminal.ports import StoreBroken, StoreFull
-from tests.journal_cases import NOON_MS, TestClock, at, decided, draft, ref
+from tests.journal_cases import NOON_MS, TestClock, annulled, at, decided, draft, ref
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -337,6 +337,52 @@ async def test_projection_can_be_rebuilt(tmp_path: Path) -> None:
     assert tables.all_ledgers(after) == ledgers and len(ledgers) == 41
     assert ledgers[ref("everybody")].sums == (Sum(id="day", window=9, fen=8000),)
     after.close()
+
+
+@pytest.mark.parametrize("longest", [1, 7, 1000])
+async def test_projected_or_not_yet_the_answer_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int
+) -> None:
+    """Tables and tail together are the fold, whenever it is asked, after a killed process too."""
+    monkeypatch.setattr(writer, "LONGEST_TAIL", longest)
+    store = SqliteStore(tmp_path / "j", TestClock())
+    store.open("T1", at())
+    names = [(await store.append(draft(ridden(f"rider {number}")))).name for number in range(20)]
+    await store.append(draft(annulled(names[3])))
+    names += [(await store.append(draft(ridden(f"rider {number}")))).name for number in range(20, 25)]
+
+    def assert_whole(asked: SqliteStore) -> None:
+        for number, name in enumerate(names):
+            (use,) = asked.uses([ref(f"twin rider {number} 1"), ref(f"medium rider {number}")], NOON_MS)
+            assert (use.name, use.state is UseState.ANNULLED) == (name, number == 3)
+        assert asked.ledgers([ref("everybody")])[ref("everybody")].sums[0].fen == 200 * 24
+        assert [use.name for use in asked.uses_from(names[18])] == names[18:]
+        assert [use.name for use in asked.open_uses()] == [*names[:3], *names[4:]]
+
+    assert_whole(store)
+    assert len(store._owner.tail.entries) == {1: 0, 7: 5, 1000: 5}[longest]  # an annul is projected at once
+    shutil.copytree(tmp_path / "j", tmp_path / "cut")
+    await store.close()
+    for directory in ("j", "cut"):
+        again = SqliteStore(tmp_path / directory, TestClock())
+        again.open("T1", at())
+        assert_whole(again)
+        await again.close()
+    assert not list(tmp_path.glob("*/damaged-*"))
+
+
+async def test_the_tail_is_projected_when_nobody_waits(tmp_path: Path) -> None:
+    """Once there is enough of it."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    for number in range(writer.TAIL):
+        await store.append(draft(ridden(f"rider {number}")))
+    async with asyncio.timeout(5):
+        while store._owner.tail.entries:  # noqa: ASYNC110  # the writer's own thread
+            await asyncio.sleep(0.02)
+    assert len(store.uses_from(EntryName(epoch=b"nobody's", sequence=1))) == writer.TAIL
+    assert len(store.ledgers([ref("everybody"), ref("medium rider 1")])) == 2
+    await store.close()
 
 
 async def test_a_journal_of_the_first_schema_is_brought_forward(tmp_path: Path) -> None:

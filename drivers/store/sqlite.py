@@ -152,23 +152,23 @@ class SqliteStore:
 
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
-        tail = self._owner.tail  # before the tables are asked
+        tail = self._owner.projector.tail  # before the tables are asked
         return tail.uses(tables.uses(self._reader, keys, since_ms), keys, since_ms)
 
     def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
         """See the port."""
-        tail = self._owner.tail
+        tail = self._owner.projector.tail
         here = {party: tail.ledgers[party] for party in parties if party in tail.ledgers}
         return tables.ledgers(self._reader, parties) | here
 
     def uses_from(self, name: EntryName) -> Sequence[Use]:
         """See the port."""
-        tail, row = self._owner.tail, tables.row_of(self._reader, name)
+        tail, row = self._owner.projector.tail, tables.row_of(self._reader, name)
         return tail.uses_from(tables.uses_from(self._reader, row), row)
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
-        tail = self._owner.tail
+        tail = self._owner.projector.tail
         uses = tail.uses_from(tables.open_uses(self._reader), 0)
         return [use for use in uses if use.state is UseState.RESERVED]
 

@@ -30,8 +30,7 @@ import msgspec
 from drivers.store import receipts, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import suspect
-from drivers.store.tail import Tail, waits
-from terminal.core import ledger, projection
+from drivers.store.tail import TAIL, Projector
 from terminal.core.entries import (
     Alarm,
     Draft,
@@ -40,7 +39,6 @@ from terminal.core.entries import (
     Receipt,
     advance,
     begin_epoch,
-    decode,
     link,
     reissue,
 )
@@ -54,7 +52,6 @@ PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into th
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
 QUIET_S = 0.1
-TAIL, LONGEST_TAIL = 64, 256  # entries projected at once at the next quiet moment … and without one
 FLUSH_NS = 1_000_000_000
 FULL = "the journal's disk is full"
 
@@ -75,10 +72,8 @@ class Writer:
     def __init__(self, directory: Path, db: apsw.Connection, head_file: HeadFile, terminal: str, clock: Clock) -> None:
         self.head = tables.head(db)  # the newest durable entry; replaced whole after each commit
         self.broken: str | None = None
-        self.tail = Tail()  # replaced whole when it was projected
         self._draft = self.head
-        self._written: list[tuple[int, Entry]] = []  # in the transaction under way, not projected in it
-        self._next_tail: Tail | None = None  # what the tail will be once the transaction is committed
+        self.projector = Projector(db)
         self._db = db
         self._head_file = head_file
         self._terminal = terminal
@@ -94,8 +89,6 @@ class Writer:
         self._flushed_ns = 0
         self._made_room = False
         self._ended: asyncio.Future[None] | None = None
-        for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", tables.projected(db)):
-            self._keep(stored.row, decode(stored.data))
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -125,7 +118,7 @@ class Writer:
         tables.insert(self._db, after.row, entry, data, digest)
         tables.remember(self._db, before, after)
         self._draft = after
-        self._written.append((after.row, entry))
+        self.projector.written(after.row, entry)
         return entry
 
     def new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
@@ -151,7 +144,7 @@ class Writer:
 
     def prune(self, before_ms: int) -> int:
         """Forget some old receipted entries; the chain goes on from an anchor. On a full disk only a few at once."""
-        self._project()  # what is pruned leaves the projection too
+        self.projector.project(self._draft.row)  # what is pruned leaves the projection too
         gone = tables.prune(self._db, before_ms, PRUNE_WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
         self._made_room = gone > 0
         return gone
@@ -162,7 +155,8 @@ class Writer:
         """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
         with self._db:
             work()
-        self._adopt()
+        self.head = self._draft
+        self.projector.committed()
         self._head_file.write(self.head.name, self.head.hash)
 
     def _run(self) -> None:
@@ -227,47 +221,18 @@ class Writer:
         self.commits += 1
         if self.commits % CHECKPOINT_COMMITS == 0:
             tables.anchor(self._db, self._draft)  # rides along: no flush of its own
-        if project or not all(waits(entry) for _, entry in self._written) or self._unprojected() >= LONGEST_TAIL:
-            self._project()
+        if project or self.projector.is_due():
+            self.projector.project(self._draft.row)
         self._db.execute("COMMIT")
-        self._adopt()
+        self.head = self._draft
+        self.projector.committed()
         return results
 
     def _roll_back(self) -> None:
         self._draft = self.head
-        self._written, self._next_tail = [], None
+        self.projector.rolled_back()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-    # ----------------------------------------------------------------------- the projection
-
-    def _unprojected(self) -> int:
-        return len(self.tail.entries) + len(self._written)
-
-    def _project(self) -> None:
-        """Write, in the transaction under way, what all entries up to now do to the projection."""
-        tail = self.tail if self._next_tail is None else self._next_tail
-        for row, entry in (*tail.entries, *self._written):
-            tables.project(self._db, row, entry)
-        tables.projected_up_to(self._db, self._draft.row)
-        self._written, self._next_tail = [], Tail()
-
-    def _adopt(self) -> None:
-        """What was committed is what holds."""
-        self.head = self._draft
-        if self._next_tail is not None:
-            self.tail, self._next_tail = self._next_tail, None
-        written, self._written = self._written, []
-        for row, entry in written:
-            self._keep(row, entry)
-
-    def _keep(self, row: int, entry: Entry) -> None:
-        """Fold one committed entry into the tail."""
-        kept = self.tail.ledgers
-        for effect in projection.effects(entry):
-            before = kept.get(effect.party) or tables.ledgers(self._db, (effect.party,)).get(effect.party)
-            kept[effect.party] = projection.ledger_after(before or ledger.NOTHING, effect, entry)
-        self.tail.add(row, entry)
 
     def _project_in_peace(self) -> None:
         """A transaction of its own, for which nobody waits. On a full disk later."""
@@ -278,7 +243,7 @@ class Writer:
 
     def _keep_house(self, quiet: bool) -> None:
         """Project and checkpoint when due, flush the head file once a second."""
-        if quiet and len(self.tail.entries) >= TAIL:
+        if quiet and len(self.projector.tail.entries) >= TAIL:
             self._project_in_peace()
         since = self.commits - self._checkpointed
         due = LATEST_CHECKPOINT_COMMITS if not quiet else CHECKPOINT_COMMITS
@@ -308,7 +273,7 @@ class Writer:
         try:
             with self._db:
                 tables.anchor(self._db, self.head)
-                self._project()
+                self.projector.project(self._draft.row)
         except apsw.FullError:
             self._roll_back()
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)

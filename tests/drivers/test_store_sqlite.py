@@ -15,7 +15,7 @@ import apsw
 import msgspec
 import pytest
 
-from drivers.store import recovery, salvage, schema, sqlite, tables, writer
+from drivers.store import recovery, salvage, schema, sqlite, tables, tail, writer
 from drivers.store.head_file import HeadFile, peek
 from drivers.store.sqlite import SqliteStore
 from terminal.core.entries import Alarm, Decided, EpochBegan, Fact, Receipt, decode
@@ -344,7 +344,7 @@ async def test_projected_or_not_yet_the_answer_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int
 ) -> None:
     """Tables and tail together are the fold, whenever it is asked, after a killed process too."""
-    monkeypatch.setattr(writer, "LONGEST_TAIL", longest)
+    monkeypatch.setattr(tail, "LONGEST_TAIL", longest)
     store = SqliteStore(tmp_path / "j", TestClock())
     store.open("T1", at())
     names = [(await store.append(draft(ridden(f"rider {number}")))).name for number in range(20)]
@@ -360,7 +360,7 @@ async def test_projected_or_not_yet_the_answer_is_one(
         assert [use.name for use in asked.open_uses()] == [*names[:3], *names[4:]]
 
     assert_whole(store)
-    assert len(store._owner.tail.entries) == {1: 0, 7: 5, 1000: 5}[longest]  # an annul is projected at once
+    assert len(store._owner.projector.tail.entries) == {1: 0, 7: 5, 1000: 5}[longest]  # an annul is projected at once
     shutil.copytree(tmp_path / "j", tmp_path / "cut")
     await store.close()
     for directory in ("j", "cut"):
@@ -375,12 +375,12 @@ async def test_the_tail_is_projected_when_nobody_waits(tmp_path: Path) -> None:
     """Once there is enough of it."""
     store = SqliteStore(tmp_path, TestClock())
     store.open("T1", at())
-    for number in range(writer.TAIL):
+    for number in range(tail.TAIL):
         await store.append(draft(ridden(f"rider {number}")))
     async with asyncio.timeout(5):
-        while store._owner.tail.entries:  # noqa: ASYNC110  # the writer's own thread
+        while store._owner.projector.tail.entries:  # the writer's own thread
             await asyncio.sleep(0.02)
-    assert len(store.uses_from(EntryName(epoch=b"nobody's", sequence=1))) == writer.TAIL
+    assert len(store.uses_from(EntryName(epoch=b"nobody's", sequence=1))) == tail.TAIL
     assert len(store.ledgers([ref("everybody"), ref("medium rider 1")])) == 2
     await store.close()
 

@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-.PHONY: run test check lint types tests bench days cuts fuzz picture clean
+.PHONY: run test check lint types tests bench days cuts damage faults fuzz picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -33,7 +33,11 @@ days:           ## simulated days: SEEDS=1-200, or PLANT=name (PLANT=list names 
 	@tools/setup dev
 	@$(PYTHON) -m tests.days $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PLANT),--plant "$(PLANT)")
 
-cuts fuzz:
+cuts:           ## power cuts and kill -9 under the running terminal: N=150, or PLANT=name; needs root
+	@tools/setup dev
+	@$(PYTHON) -m tests.rigs.cuts $(if $(N),--cuts $(N)) $(if $(PLANT),--plant "$(PLANT)")
+
+fuzz:
 	@echo "make $@ is not part of this version; see CHANGELOG.md" >&2; exit 2
 
 picture:        ## docs/demo.svg, from a real run

@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import apsw
 import cbor2
 import msgspec
 
+from drivers.store import sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
 from terminal.core.entries import Decided, Entry, Fact, Receipt
@@ -120,6 +122,13 @@ def _counts_again(office: HeadOffice) -> None:
 
 _as_it_is = HeadOffice.__post_init__
 
+
+def _lax(db: apsw.Connection, pragma: str, wanted: str, value: object) -> None:
+    """Waits for no flush at a commit: the first thing somebody tries who wants a faster journal."""
+    db.pragma(pragma, "NORMAL" if pragma == "synchronous" else wanted)
+
+
+# What simulated days must notice.
 PLANTS: dict[str, Plant] = {
     "gate before journal": lambda: patch.object(assemble, "Lane", GateBeforeJournal),
     "mark before receipt": lambda: patch.object(assemble, "Uploader", MarkBeforeReceipt),
@@ -128,4 +137,10 @@ PLANTS: dict[str, Plant] = {
     "reservation after an await": lambda: patch.object(assemble, "Site", LateReservation),
     "nonce reused": lambda: patch.object(assemble, "Journal", NonceReused),
     "annul ignored": lambda: patch.object(assemble, "Journal", AnnulIgnored),
+}
+
+# What needs real files under a real process: tests/rigs.
+PROCESS_PLANTS: dict[str, Plant] = {
+    "gate before journal": PLANTS["gate before journal"],
+    "synchronous normal": lambda: patch.object(sqlite, "_require", _lax),
 }

@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal")
+NAMES = ("verify", "tap", "memory", "journal", "decode")
 
 
 def main() -> None:
@@ -19,15 +19,28 @@ def main() -> None:
     parser.add_argument("name", choices=(*NAMES, "all"))
     parser.add_argument("--json", action="store_true", help="nothing but the JSON object on standard output")
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs; figures mean nothing")
-    options = parser.parse_args()
+    options, rest = parser.parse_known_args()
+    asked = own_options(options.name, parser, rest)
     figures: dict[str, float] = {}
     for name in NAMES if options.name == "all" else (options.name,):
         module = importlib.import_module(f"benchmarks.{name}")
-        found = {key: round(value, 3) for key, value in module.run(quick=options.quick).items()}
+        found = {key: round(value, 3) for key, value in module.run(quick=options.quick, **asked).items()}
         for line in table(name, found, module.LIMITS):
             print(line, file=sys.stderr if options.json else sys.stdout)
         figures |= found
     print(json.dumps(figures))
+
+
+def own_options(name: str, parser: argparse.ArgumentParser, rest: list[str]) -> dict[str, argparse.Namespace]:
+    """What one benchmark may be asked besides, as its `options` says; an error where it may not."""
+    if not rest:
+        return {}
+    module = None if name == "all" else importlib.import_module(f"benchmarks.{name}")
+    if module is None or not hasattr(module, "options"):
+        parser.error(f"{name} knows no {' '.join(rest)}")
+    own = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
+    module.options(own)
+    return {"asked": own.parse_args(rest)}
 
 
 def table(name: str, figures: dict[str, float], limits: dict[str, float]) -> list[str]:

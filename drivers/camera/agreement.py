@@ -1,16 +1,17 @@
-"""Which symbols to believe: what only the last rung saw of a linear code is seen twice, and its check digit fits.
+"""Which symbols to believe: a linear code that was hard to read is seen twice, and its check digit fits.
 
 Laws of this file:
 - A QR code carries its own error correction, and a ride code a signature: it is believed at once.
-- A linear code carries almost nothing: read by the main decoder it is believed, read by the last rung alone it waits
-  for the same value in another frame, at most WITHIN_S later.
+- A linear code carries almost nothing: read by the main decoder from the picture as it came it is believed; read only
+  by a rung, or by another decoder, it waits for the same value in another frame, at most WITHIN_S later.
+- Two values read from one place contradict each other, and neither is believed.
 """
 
 import re
 
 from drivers.camera.symbols import Symbol
 
-LAST_RUNG = "zbar"
+PLAIN = "plain"  # the rung of a picture read as it came
 WITHIN_S = 2.0
 
 _SHAPES = {
@@ -21,7 +22,7 @@ _SHAPES = {
 
 
 class Agreement:
-    """Remembers what the last rung alone has seen."""
+    """Remembers what was hard to read."""
 
     def __init__(self) -> None:
         self._seen_s: dict[tuple[str, bytes], float] = {}
@@ -29,19 +30,34 @@ class Agreement:
     def believed(self, symbols: list[Symbol], now_s: float) -> list[Symbol]:
         """The symbols of one frame that may be handed on."""
         self._seen_s = {value: at for value, at in self._seen_s.items() if 0 <= now_s - at <= WITHIN_S}
-        return [one for one in symbols if self._agrees(one, now_s)]
+        return [one for one in undisputed(symbols) if self._agrees(one, now_s)]
 
     def _agrees(self, one: Symbol, now_s: float) -> bool:
         if not one.is_linear:
             return True
+        if one.rung == PLAIN:
+            return one.format != "EAN13" or ean13_fits(one.payload)
         if not plausible(one):
             return False
-        if one.rung != LAST_RUNG:
-            return True
         value = one.format, one.payload
         before = self._seen_s.get(value)
         self._seen_s[value] = now_s
         return before is not None and before < now_s
+
+
+def undisputed(symbols: list[Symbol]) -> list[Symbol]:
+    """The symbols but those linear ones that lie over another of another value."""
+    return [
+        one
+        for one in symbols
+        if not one.is_linear
+        or not any(other.payload != one.payload and _overlap(one, other) for other in symbols if other.is_linear)
+    ]
+
+
+def _overlap(one: Symbol, other: Symbol) -> bool:
+    """Rows of the same bars may be told as two thin boxes one above the other: half a width away is the same place."""
+    return one.holds(other.centre, one.width / 2) or other.holds(one.centre, other.width / 2)
 
 
 def plausible(one: Symbol) -> bool:

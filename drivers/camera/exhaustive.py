@@ -6,15 +6,15 @@ Laws of this file:
 
 from collections.abc import Sequence
 
-from drivers.camera.ladder import RUNGS, Ladder
+from drivers.camera.ladder import Ladder
 from drivers.camera.pictures import Gray
-from drivers.camera.symbols import Symbol
+from drivers.camera.symbols import Symbol, merged
 
 
 def look_hard(gray: Gray, formats: Sequence[str]) -> list[Symbol]:
     """Every symbol of the picture, at its native size."""
     ladder = Ladder(formats)
-    found = ladder.plain(gray)
-    for rung in RUNGS:
-        found += rung(ladder, gray)
-    return list({(one.format, one.payload): one for one in reversed(found)}.values())
+    found = ladder.plain(gray).symbols
+    for number in range(len(ladder)):
+        found = merged(found, ladder.attempt(number, gray))
+    return found

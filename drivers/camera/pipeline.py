@@ -2,8 +2,8 @@
 
 Laws of this file:
 - Pure over pictures and told times: no clock, no source, no process. The same frames at the same times give the same.
-- An idle picture costs the motion gate alone; a picture that can be read costs one decoding; one that cannot costs one
-  rung of the ladder more, and no longer than LADDER_S of misses until something moves again.
+- An idle picture costs the motion gate alone; a picture that can be read costs one decoding; one that cannot costs a
+  rung of the ladder more, for LADDER_S of misses. Then it rests until something moves or a code comes into sight.
 - Every LOOK_EVERY_S the whole frame is looked at, motion or not: a phone that lay there before we began is seen.
 - A symbol never hides another: a new payload makes the whole frame be looked at before it is handed on.
 """
@@ -11,19 +11,19 @@ Laws of this file:
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from drivers.camera.agreement import Agreement
 from drivers.camera.ladder import Ladder
 from drivers.camera.motion import WHOLE, Box, Motion
 from drivers.camera.pictures import Gray
-from drivers.camera.symbols import Symbol
+from drivers.camera.symbols import Symbol, merged
+from drivers.camera.zxing import Seen
 
 ACTIVE_S = 0.4  # after the last motion: hands hold still
-LADDER_S = 1.0  # of misses, then no rung until something moves again
+LADDER_S = 1.0  # of misses
+REARM_S = 3.0  # in a picture that never stands still
 LOOK_EVERY_S = 0.9
 MARGIN_PX = 16  # around what changed
+LONG_AGO = -1e9
 
 
 class Pipeline:
@@ -35,36 +35,67 @@ class Pipeline:
         self._agreement = Agreement()
         self._motion = Motion()
         self._box: Box = WHOLE
-        self._moved_s = self._looked_s = self._missing_since_s = -1e9
+        self._active_until_s = self._armed_s = self._looked_s = LONG_AGO
+        self._rung = 0
         self._known: frozenset[bytes] = frozenset()
+        self._unread = True  # before the first look anything may lie there
 
-    def wants(self, small: NDArray[np.uint8], now_s: float) -> bool:
+    def wants(self, small: Gray, now_s: float) -> bool:
         """Whether the full frame is worth decoding. `small`: gray, about 160 by 90. `now_s`: any steady clock."""
-        was_active = now_s - self._moved_s <= ACTIVE_S
-        box = self._motion.watch(small, active=was_active)
+        active = now_s < self._active_until_s
+        box = self._motion.watch(small, active=active)
         if box is not None:
-            if not was_active:
-                self._missing_since_s = now_s
-            self._moved_s, self._box = now_s, box
-            return True
-        return was_active or now_s - self._looked_s >= LOOK_EVERY_S
+            if not active or now_s - self._armed_s >= REARM_S:
+                self._arm(now_s)
+            self._active_until_s, self._box = max(self._active_until_s, now_s + ACTIVE_S), box
+        return box is not None or active or now_s - self._looked_s >= LOOK_EVERY_S
 
     def look(self, gray: Gray, now_s: float) -> list[Symbol]:
         """Every symbol to be believed, of the full frame. Where to look was decided by the last `wants`."""
-        whole = now_s - self._looked_s >= LOOK_EVERY_S
-        left, top, right, bottom = _pixels(WHOLE if whole else self._box, gray.shape)
-        found = _moved(self._ladder.plain(gray[top:bottom, left:right]), left, top)
-        new = {one.payload for one in found} - self._known
-        if new and not whole:
-            found, whole = self._ladder.plain(gray), True
+        first, whole = self._looked_s == LONG_AGO, now_s - self._looked_s >= LOOK_EVERY_S
+        box = WHOLE if whole else self._box
+        found, unread = self._plain(gray, box)
+        if not whole and {one.payload for one in found} - self._known:
+            whole, box, (found, unread) = True, WHOLE, self._plain(gray, WHOLE)  # it may not be alone
         if whole:
             self._looked_s = now_s
-        if not found and now_s - self._missing_since_s <= LADDER_S:
-            found = _moved(self._ladder.next_rung(gray[top:bottom, left:right], gray), left, top)
-        if found:
-            self._missing_since_s = now_s
+        if first or (unread and not self._unread):  # something lies there, and need not move
+            self._arm(now_s)
+            self._active_until_s, self._box = now_s + LADDER_S, WHOLE
+        self._unread = bool(unread)
+        if (unread or not found) and now_s - self._armed_s <= LADDER_S:
+            found = merged(found, self._harder(gray, box))
+        elif found:
+            self._arm(now_s)
         self._known = frozenset(one.payload for one in found)
         return self._agreement.believed(found, now_s)
+
+    def _plain(self, gray: Gray, box: Box) -> Seen:
+        left, top, right, bottom = _pixels(box, gray.shape)
+        seen = self._ladder.plain(gray[top:bottom, left:right])
+        return Seen(*([one.moved(left, top) for one in part] for part in seen))
+
+    def _harder(self, gray: Gray, box: Box) -> list[Symbol]:
+        """One rung at a gate, at a kiosk all of them until one reads."""
+        left, top, right, bottom = _pixels(box, gray.shape)
+        part, found = gray[top:bottom, left:right], list[Symbol]()
+        for _ in range(len(self._ladder) if self.mode == "kiosk" else 1):
+            found = self._ladder.attempt(self._rung, part)
+            self._rung += 1
+            if found:
+                break
+        return [one.moved(left, top) for one in found]
+
+    def _arm(self, now_s: float) -> None:
+        self._armed_s, self._rung = now_s, 0
+
+
+def still(gray: Gray, formats: Sequence[str]) -> list[Symbol]:
+    """What a gate makes of a picture that stays: the whole ladder at once, and a second frame to agree."""
+    *_, found = Ladder(formats).climb(gray)
+    agreement = Agreement()
+    agreement.believed(found, 0.0)
+    return agreement.believed(found, 0.1)
 
 
 def _pixels(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -73,7 +104,3 @@ def _pixels(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     left, top = int(box[0] * columns) - MARGIN_PX, int(box[1] * rows) - MARGIN_PX
     right, bottom = int(box[2] * columns) + MARGIN_PX, int(box[3] * rows) + MARGIN_PX
     return max(left, 0), max(top, 0), min(right, columns), min(bottom, rows)
-
-
-def _moved(found: list[Symbol], left: int, top: int) -> list[Symbol]:
-    return [one.moved(left, top) for one in found]

@@ -5,6 +5,8 @@ Laws of this file:
 - A format has one name, whichever library read it.
 """
 
+import math
+
 import msgspec
 
 Point = tuple[float, float]
@@ -18,10 +20,9 @@ FORMATS = (*MATRIX, *LINEAR)
 class Symbol(msgspec.Struct, frozen=True):
     """One code in one picture.
 
-    `payload`: its bytes as encoded; for a linear code its characters in UTF-8. `format`: one of FORMATS. `corners`: in
-    pixels of the whole frame, in the decoder's order. `rung`: what was done to the picture before it could be read.
-    `score`: how much of the code's error correction was left unused, 0.0–1.0 (1.0 where the decoder does not say); for
-    aiming a camera.
+    `payload`: its bytes as encoded; of a linear code, its characters. `format`: one of FORMATS. `corners`: in pixels of
+    the whole frame, in the decoder's order. `rung`: what was done to the picture before it could be read. `score`: how
+    much of the code's error correction was left unused, 0.0-1.0 (1.0 where the decoder does not say); for aiming.
     """
 
     payload: bytes
@@ -30,9 +31,14 @@ class Symbol(msgspec.Struct, frozen=True):
     rung: str
     score: float
 
-    def moved(self, right: float, down: float, scale: float = 1.0) -> "Symbol":
-        """The same symbol in another frame's pixels: scaled, then shifted."""
-        a, b, c, d = ((x * scale + right, y * scale + down) for x, y in self.corners)
+    def moved(self, right: float, down: float) -> "Symbol":
+        """The same symbol in the pixels of a larger picture that this one was cut from."""
+        a, b, c, d = ((x + right, y + down) for x, y in self.corners)
+        return msgspec.structs.replace(self, corners=(a, b, c, d))
+
+    def shrunk(self, across: float, down: float) -> "Symbol":
+        """The same symbol in the pixels of the picture that was scaled by these before it was read."""
+        a, b, c, d = ((x / across, y / down) for x, y in self.corners)
         return msgspec.structs.replace(self, corners=(a, b, c, d))
 
     @property
@@ -44,3 +50,23 @@ class Symbol(msgspec.Struct, frozen=True):
     def is_linear(self) -> bool:
         """A row of bars, not a square: it carries little to tell a misreading by."""
         return self.format in LINEAR
+
+    @property
+    def width(self) -> float:
+        """The longest side, in pixels."""
+        (ax, ay), (bx, by), (cx, cy), _ = self.corners
+        return max(math.hypot(bx - ax, by - ay), math.hypot(cx - bx, cy - by))
+
+    def holds(self, point: Point, around: float = 0.0) -> bool:
+        """Whether a point lies in the box around this symbol, or at most `around` pixels beside it."""
+        xs, ys = [x for x, _ in self.corners], [y for _, y in self.corners]
+        return min(xs) - around <= point[0] <= max(xs) + around and min(ys) - around <= point[1] <= max(ys) + around
+
+
+def merged(found: list[Symbol], more: list[Symbol]) -> list[Symbol]:
+    """`found`, and of `more` what lies elsewhere: two alike side by side are two, one read twice is one."""
+    together = list(found)
+    for one in more:
+        if not any(other.holds(one.centre) for other in together):
+            together.append(one)
+    return together

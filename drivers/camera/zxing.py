@@ -3,15 +3,17 @@
 Laws of this file:
 - Only the formats that are asked for are looked for: it is faster, and fewer parsers meet an untrusted picture.
 - `.bytes`, never `.text`: a ride code is binary.
+- What was found and could not be read is counted: it says whether trying harder is worth it.
 - A decoder that raises saw nothing; what it met is a picture, and pictures are allowed to be bad.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import zxingcpp
 
 from drivers.camera.pictures import Gray
-from drivers.camera.symbols import Symbol
+from drivers.camera.symbols import LINEAR, Symbol, merged
 
 _FORMATS = {
     "QRCode": zxingcpp.BarcodeFormat.QRCode,
@@ -23,24 +25,40 @@ _FORMATS = {
 _NAMES = {found: name for name, found in _FORMATS.items()}
 
 
+class Seen(NamedTuple):
+    """What is in a picture: symbols that were read, and codes that were found and not read."""
+
+    symbols: list[Symbol]
+    unread: list[Symbol]
+
+
 class Zxing:
     """Reads the given formats. It keeps nothing from one picture to the next."""
 
     def __init__(self, formats: Sequence[str]) -> None:
+        self._bars = any(name in LINEAR for name in formats)
         self.formats = zxingcpp.BarcodeFormats([_FORMATS[name] for name in formats])
 
-    def read(
-        self, gray: Gray, rung: str, *, invert: bool = False, downscale: bool = True, binarised: bool = False
-    ) -> list[Symbol]:
-        """Every symbol of the picture, with corners in its own pixels."""
-        binarizer = zxingcpp.Binarizer.FixedThreshold if binarised else zxingcpp.Binarizer.LocalAverage
+    def read(self, gray: Gray, rung: str, *, black_and_white: bool = False, pure: bool = False) -> Seen:
+        """Everything in the picture, corners in its own pixels.
+
+        `black_and_white`: it has been binarised already. `pure`: it holds one upright code and its margin alone.
+        """
+        binarizer = zxingcpp.Binarizer.FixedThreshold if black_and_white else zxingcpp.Binarizer.LocalAverage
         try:
             found = zxingcpp.read_barcodes(
-                gray, formats=self.formats, try_invert=invert, try_downscale=downscale, binarizer=binarizer
+                gray,
+                formats=self.formats,
+                try_invert=False,
+                binarizer=binarizer,
+                is_pure=pure,
+                return_errors=not self._bars,  # of bars, a wrong guess stands in the way of a right one
             )
         except (RuntimeError, ValueError):
-            return []
-        return [_symbol(one, rung) for one in found]
+            return Seen([], [])
+        symbols = [_symbol(one, rung) for one in found if one.valid]
+        unread = [_symbol(one, rung) for one in found if not one.valid]
+        return Seen(symbols, merged(symbols, unread)[len(symbols) :])
 
 
 def _symbol(found: zxingcpp.Barcode, rung: str) -> Symbol:
@@ -48,7 +66,7 @@ def _symbol(found: zxingcpp.Barcode, rung: str) -> Symbol:
     corners = tuple((float(p.x), float(p.y)) for p in (at.top_left, at.top_right, at.bottom_right, at.bottom_left))
     return Symbol(
         payload=found.bytes,
-        format=_NAMES.get(found.symbology, str(found.symbology)),
+        format=_NAMES.get(found.format) or _NAMES.get(found.symbology) or str(found.format),
         corners=(corners[0], corners[1], corners[2], corners[3]),
         rung=rung,
         score=float(said.get("UEC", 1.0)) if isinstance(said, dict) else 1.0,

@@ -7,7 +7,8 @@ docs/camera-decoding.md says where they are. Without --images it reads pictures 
 - zxing, pyzbar, opencv: each alone, as its own documentation shows it, for QR codes (or the bars that are asked for).
 - A code counts as read when a symbol's centre lies in its polygon, or its payload is what the picture says (in some
   character set, since the truth is text). `rate` is the share of codes that were read, the mean over categories.
-- `wrong`: symbols with a payload that the picture does not say. Milliseconds are the thread's own CPU time.
+- `wrong`: pictures of which only other payloads were read than they say; `unsaid`: symbols that the truth does not
+  name, right ones beside them or not. Milliseconds are the thread's own CPU time.
 """
 
 import argparse
@@ -38,7 +39,8 @@ class Tally(NamedTuple):
     """What one decoder did with one picture."""
 
     read: int
-    wrong: int
+    wrong: bool
+    unsaid: int
     ms: float
 
 
@@ -107,8 +109,9 @@ def _tally(reader: Read, gray: Any, codes: list[Any]) -> Tally:
     ms = (time.thread_time() - began) * 1000
     read = sum(any(_is(code, centre, payload) for centre, payload in symbols) for code in codes)
     said = [code for code in codes if "payload_hex" in code]
-    wrong = sum(not any(_is(code, *one) for code in said) for one in symbols) if said or not codes else 0
-    return Tally(read, wrong, ms)
+    told = bool(said) or not codes
+    unsaid = sum(not any(_is(code, *one) for code in said) for one in symbols) if told else 0
+    return Tally(read, bool(unsaid) and not read, unsaid, ms)
 
 
 def _is(code: dict[str, Any], centre: tuple[float, float], payload: bytes) -> bool:
@@ -137,6 +140,7 @@ def _figures(name: str, found: dict[str, list[tuple[int, Tally]]]) -> dict[str, 
         f"{name}_pictures": len(every),
         f"{name}_read": sum(tally.read > 0 for _, tally in every),
         f"{name}_wrong": sum(tally.wrong for _, tally in every),
+        f"{name}_unsaid": sum(tally.unsaid for _, tally in every),
         f"{name}_percent": 100 * sum(tally.read > 0 for _, tally in every) / len(every),
         f"{name}_rate": statistics.fmean(rates.values()) if rates else 0.0,
         f"{name}_ms_p50": statistics.median(ms),

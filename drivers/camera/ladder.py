@@ -18,6 +18,7 @@ from drivers.camera.zbar import Zbar
 from drivers.camera.zxing import Seen, Zxing
 
 EXTRA_RUNGS = 6  # for what was found and not read, once something else was read
+SMALLEST_SIDE = 640  # pixels: a picture is not made smaller than this
 LARGEST_SIDE = 2000  # pixels: a picture is not enlarged beyond this
 
 
@@ -40,13 +41,12 @@ MATRIX_RUNGS = (
     Rung("inverted", lambda gray: 255 - gray),
     Rung("half as high", lambda gray: gray, (1.0, 0.5)),
     Rung("half, sharpened", pictures.sharpened, HALF),
-    Rung("hollows", lambda gray: pictures.hollows(gray, 61)),
     Rung("thickened", pictures.thickened),
     Rung("flattened", lambda gray: pictures.flattened(gray, 25), black_and_white=True),
     Rung("zbar, half, flattened", lambda gray: pictures.flattened(gray, 25), HALF, zbar=True),
+    Rung("zbar, half", lambda gray: gray, HALF, zbar=True),
     Rung("only the darkest", lambda gray: pictures.cut(gray, 30), black_and_white=True),
     Rung("half, dark parts apart", lambda gray: pictures.bent(gray, 0.3), HALF),
-    Rung("half, flattened widely", lambda gray: pictures.flattened(gray, 51), HALF, black_and_white=True),
     Rung("half as wide", lambda gray: gray, (0.5, 1.0)),
     Rung("larger, evened", pictures.evened, (1.5, 1.5)),
 )
@@ -85,9 +85,7 @@ class Ladder:
         if not gray.size:
             return []
         rung, reader = self._steps[number % len(self._steps)]
-        across, down = rung.scale
-        if max(across, down) > 1 and max(gray.shape) > LARGEST_SIDE:
-            across = down = 1.0
+        across, down = _scale(rung.scale, max(gray.shape))
         picture = gray if (across, down) == (1.0, 1.0) else pictures.scaled(gray, across, down)
         picture = rung.treat(picture)
         if isinstance(reader, Zbar):
@@ -108,3 +106,13 @@ class Ladder:
             symbols = undisputed(merged(symbols, self.attempt(number, gray)))
             unread = [one for one in unread if not any(other.holds(one.centre) for other in symbols)]
             yield symbols
+
+
+def _scale(wanted: tuple[float, float], longest: int) -> tuple[float, float]:
+    """A rung's scale for a picture of this longest side: large ones do not grow, small ones do not shrink."""
+    if max(wanted) > 1:
+        return wanted if longest <= LARGEST_SIDE else (1.0, 1.0)
+    if wanted == HALF:
+        both = min(1.0, max(0.5, SMALLEST_SIDE / longest))
+        return both, both
+    return wanted

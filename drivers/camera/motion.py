@@ -3,10 +3,11 @@
 Laws of this file:
 - No clock: time is told. No full picture either: this is what an idle camera pays for each frame.
 - A change of light alone is not motion: what all pixels have in common is taken out.
-- What stands still becomes background, slowly while somebody is there, so that a phone held still stays visible.
+- What stands still becomes background, slowly while somebody is there, so that a phone held still stays visible; that
+  it stands still is told, so that nobody tries for ever.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,25 +22,43 @@ LEARN_IDLE, LEARN_ACTIVE = 0.05, 0.004
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
+class Change(NamedTuple):
+    """What is different: the box around it, and whether it moved since the last picture."""
+
+    box: Box
+    moving: bool
+
+
 class Motion:
-    """What has changed against a slow background."""
+    """What has changed against a slow background, and against the picture before."""
 
     def __init__(self) -> None:
         self._background: NDArray[Any] | None = None
+        self._before: NDArray[Any] | None = None
 
-    def watch(self, small: NDArray[np.uint8], *, active: bool) -> Box | None:
-        """The box around what changed, or None. `active` slows learning."""
+    def watch(self, small: NDArray[np.uint8], *, active: bool) -> Change | None:
+        """What is there that was not, or None. `active` slows learning."""
         picture = small.astype(np.float32)
-        if self._background is None or self._background.shape != picture.shape:
-            self._background = picture
+        if self._background is None or self._before is None or self._background.shape != picture.shape:
+            self._background, self._before = picture.copy(), picture
             return None
-        difference = cv2.subtract(picture, self._background)
-        light = float(np.median(difference[::4, ::4]))
+        far = _far(picture, self._background)
+        moving = _enough(_far(picture, self._before))
         cv2.accumulateWeighted(picture, self._background, LEARN_ACTIVE if active else LEARN_IDLE)
-        far = (np.abs(difference - light) > CHANGED).astype(np.uint8)
-        changed = cv2.morphologyEx(far, cv2.MORPH_OPEN, _SQUARE)
-        if cv2.countNonZero(changed) * 14_400 < ENOUGH * changed.size:
+        self._before = picture
+        if not _enough(far):
             return None
-        left, top, width, height = cv2.boundingRect(changed)
-        rows, columns = changed.shape
-        return left / columns, top / rows, (left + width) / columns, (top + height) / rows
+        left, top, width, height = cv2.boundingRect(far)
+        rows, columns = far.shape
+        return Change((left / columns, top / rows, (left + width) / columns, (top + height) / rows), moving)
+
+
+def _far(picture: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """1 where they differ by more than the light, specks left out."""
+    difference = picture - other
+    light = np.median(difference[::4, ::4])
+    return cv2.morphologyEx((np.abs(difference - light) > CHANGED).astype(np.uint8), cv2.MORPH_OPEN, _SQUARE)
+
+
+def _enough(far: NDArray[Any]) -> bool:
+    return cv2.countNonZero(far) * 14_400 >= ENOUGH * far.size

@@ -39,13 +39,6 @@ def evened(gray: Gray) -> Gray:
     return cv2.divide(gray, cv2.resize(light, (gray.shape[1], gray.shape[0])), scale=160)
 
 
-def hollows(gray: Gray, across: int) -> Gray:
-    """What is darker than everything `across` pixels around it, as black on white: modules on a bright blot."""
-    kernel = np.ones((across, across), np.uint8)
-    deep: Gray = cv2.morphologyEx(gray, cv2.MORPH_BLACKHAT, kernel)
-    return 255 - cv2.normalize(deep, None, 0, 255, cv2.NORM_MINMAX)  # type: ignore[call-overload,no-any-return]  # None: a new picture
-
-
 def sharpened(gray: Gray, radius: float = 2.0, amount: float = 1.5) -> Gray:
     """Unsharp masking, against defocus."""
     return cv2.addWeighted(gray, 1 + amount, cv2.GaussianBlur(gray, (0, 0), radius), -amount, 0)

@@ -43,12 +43,12 @@ class Pipeline:
     def wants(self, small: Gray, now_s: float) -> bool:
         """Whether the full frame is worth decoding. `small`: gray, about 160 by 90. `now_s`: any steady clock."""
         active = now_s < self._active_until_s
-        box = self._motion.watch(small, active=active)
-        if box is not None:
-            if not active or now_s - self._armed_s >= REARM_S:
+        change = self._motion.watch(small, active=active)
+        if change is not None:
+            if not active or (change.moving and now_s - self._armed_s >= REARM_S):
                 self._arm(now_s)
-            self._active_until_s, self._box = max(self._active_until_s, now_s + ACTIVE_S), box
-        return box is not None or active or now_s - self._looked_s >= LOOK_EVERY_S
+            self._active_until_s, self._box = max(self._active_until_s, now_s + ACTIVE_S), change.box
+        return change is not None or active or now_s - self._looked_s >= LOOK_EVERY_S
 
     def look(self, gray: Gray, now_s: float) -> list[Symbol]:
         """Every symbol to be believed, of the full frame. Where to look was decided by the last `wants`."""

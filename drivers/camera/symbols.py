@@ -49,7 +49,7 @@ class Symbol(msgspec.Struct, frozen=True):
     @property
     def is_linear(self) -> bool:
         """A row of bars, not a square: it carries little to tell a misreading by."""
-        return self.format in LINEAR
+        return self.format not in MATRIX
 
     @property
     def width(self) -> float:

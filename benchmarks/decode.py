@@ -16,32 +16,21 @@ import json
 import re
 import statistics
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 
 from benchmarks import painted, peers
+from benchmarks.scoring import Read, Tally, figures, tally
 from drivers.camera.exhaustive import look_hard
 from drivers.camera.pipeline import still
 from drivers.camera.symbols import MATRIX
 
 LIMITS = {"gate_ms_p95": 60.0, "ratio_pyzbar": 0.2}
-CHARSETS = ("utf-8", "latin-1", "shift_jis", "gb18030", "big5", "euc_kr", "iso8859-5", "utf-16-be", "cp437")
-Read = Callable[[Any], list[tuple[tuple[float, float], bytes]]]  # gray picture -> centres and payloads
-
-
-class Tally(NamedTuple):
-    """What one decoder did with one picture."""
-
-    read: int
-    wrong: bool
-    unsaid: int
-    ms: float
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +55,8 @@ def run(*, quick: bool = False, asked: argparse.Namespace | None = None) -> dict
     tallies: dict[str, dict[str, list[tuple[int, Tally]]]] = {name: defaultdict(list) for name in readers}
     for category, codes, gray in pictures:
         for name, reader in readers.items():
-            tallies[name][category].append((len(codes), _tally(reader, gray, codes)))
-    return {key: value for name in readers for key, value in _figures(name, tallies[name]).items()} | _ratio(tallies)
+            tallies[name][category].append((len(codes), tally(reader, gray, codes)))
+    return {key: value for name in readers for key, value in figures(name, tallies[name]).items()} | _ratio(tallies)
 
 
 def _ours(look: Callable[..., Any]) -> Callable[[Sequence[str]], Read]:
@@ -103,57 +92,11 @@ def _scaled(code: dict[str, Any], scale: float) -> dict[str, Any]:
     return code | {"hull": cv2.convexHull((np.array(code["polygon"]) * scale).astype(np.float32))}
 
 
-def _tally(reader: Read, gray: Any, codes: list[Any]) -> Tally:
-    began = time.thread_time()
-    symbols = reader(gray)
-    ms = (time.thread_time() - began) * 1000
-    read = sum(any(_is(code, centre, payload) for centre, payload in symbols) for code in codes)
-    said = [code for code in codes if "payload_hex" in code]
-    told = bool(said) or not codes
-    unsaid = sum(not any(_is(code, *one) for code in said) for one in symbols) if told else 0
-    return Tally(read, bool(unsaid) and not read, unsaid, ms)
-
-
-def _is(code: dict[str, Any], centre: tuple[float, float], payload: bytes) -> bool:
-    if "hull" in code:
-        return cv2.pointPolygonTest(code["hull"], centre, False) >= 0  # its third argument has no name
-    said = bytes.fromhex(code["payload_hex"])
-    if payload == said:
-        return True
-    try:
-        text = said.decode()
-    except UnicodeDecodeError:
-        return False
-    return any(text.encode(charset, "replace") == payload for charset in CHARSETS)
-
-
-def _figures(name: str, found: dict[str, list[tuple[int, Tally]]]) -> dict[str, float]:
-    every = [one for category in found.values() for one in category]
-    with_codes = {category: [one for one in ones if one[0]] for category, ones in found.items()}
-    rates = {
-        category: 100 * sum(tally.read for _, tally in ones) / sum(codes for codes, _ in ones)
-        for category, ones in with_codes.items()
-        if ones
-    }
-    ms = sorted(tally.ms for _, tally in every)
-    return {
-        f"{name}_pictures": len(every),
-        f"{name}_read": sum(tally.read > 0 for _, tally in every),
-        f"{name}_wrong": sum(tally.wrong for _, tally in every),
-        f"{name}_unsaid": sum(tally.unsaid for _, tally in every),
-        f"{name}_percent": 100 * sum(tally.read > 0 for _, tally in every) / len(every),
-        f"{name}_rate": statistics.fmean(rates.values()) if rates else 0.0,
-        f"{name}_ms_p50": statistics.median(ms),
-        f"{name}_ms_p95": ms[min(len(ms) - 1, int(0.95 * len(ms)))],
-    } | {f"{name}_rate_{category}": rate for category, rate in rates.items()}
-
-
 def _ratio(tallies: dict[str, dict[str, list[tuple[int, Tally]]]]) -> dict[str, float]:
     """The median milliseconds of a gate against pyzbar's."""
     if not {"gate", "pyzbar"} <= tallies.keys():
         return {}
     ours, peer = (
-        statistics.median(tally.ms for ones in tallies[name].values() for _, tally in ones)
-        for name in ("gate", "pyzbar")
+        statistics.median(one.ms for ones in tallies[name].values() for _, one in ones) for name in ("gate", "pyzbar")
     )
     return {"ratio_pyzbar": ours / peer}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 REGISTRY: dict[str, str] = {
     "scan.serial": "drivers.scan.module:open",
+    "camera": "drivers.camera.reader:open",
     "board.modbus": "drivers.gate.modbus:open",
     "gate.none": "drivers.gate.none:open",
     "indicator.memory": "drivers.indicator.memory:open",

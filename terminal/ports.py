@@ -7,11 +7,22 @@ Laws of this file:
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
-from terminal.core.model import EntryName, GateAnswer, GateEvent, Instant, Medium, Presentation, Reading, Ref, Use
+from terminal.core.model import (
+    EntryName,
+    GateAnswer,
+    GateEvent,
+    Instant,
+    Medium,
+    Presentation,
+    Reading,
+    Reason,
+    Ref,
+    Use,
+)
 from terminal.core.phrases import Display
 
 # --------------------------------------------------------------------------- errors, by who must act
@@ -82,8 +93,21 @@ class CodeReader(Protocol):
 
     medium: Medium
 
-    def payloads(self) -> AsyncIterator[tuple[bytes, Reading]]:
-        """Payloads as they arrive. Raises DeviceError when the reader is gone."""
+    def payloads(self) -> AsyncIterator[tuple[bytes | Reason, Reading]]:
+        """Payloads as they arrive, or why one that was held out cannot be taken. Raises DeviceError when it is gone."""
+
+
+@runtime_checkable
+class WatchingReader(Protocol):
+    """What a CodeReader that watches all the time, such as a camera, can do besides."""
+
+    on_alive: Callable[[], None]  # called at every sign of life: it may be long until somebody holds out a code
+
+    def again(self) -> None:
+        """The lane could not finish: hand over once more what is still held out."""
+
+    def status(self) -> dict[str, Any]:
+        """Figures for the status."""
 
 
 class CardChannel(Protocol):
@@ -272,4 +296,5 @@ __all__ = [
     "StoreBroken",
     "StoreFull",
     "StoreInUse",
+    "WatchingReader",
 ]

@@ -65,11 +65,12 @@ WORLDLY = {
     "pymodbus": ("drivers/gate", "simulators/gate.py"),
     "serial": ("drivers/link.py", "drivers/gate"),
     "smartcard": ("drivers/card",),
-    "cv2": ("drivers/camera",),
+    "cv2": ("drivers/camera", "simulators/painting.py"),  # a camera's far end paints what it shows
+    "numpy": ("drivers/camera", "simulators/painting.py"),
     "pyzbar": ("drivers/camera",),
     "zxingcpp": ("drivers/camera",),
     "rich": ("terminal/cli",),
-    "segno": ("terminal/cli",),
+    "segno": ("terminal/cli", "simulators/painting.py"),
     "looptime": ("simulators/clockwork.py",),
 }
 # What the core may take from outside: what computes and reaches for nothing.
@@ -247,7 +248,7 @@ def test_every_registered_name_resolves() -> None:
 def test_every_kind_of_driver_has_something_to_stand_against() -> None:
     """A far end behind the wire, or a simulator at the port."""
     stands = {
-        "scan": "simulators/scan_module.py", "board": "simulators/gate.py", "gate": "simulators/memory.py",
+        "camera": "simulators/camera.py", "scan": "simulators/scan_module.py", "board": "simulators/gate.py", "gate": "simulators/memory.py",
         "indicator": "simulators/memory.py", "store": "simulators/store.py", "office": "simulators/office_server.py",
         "parameters": "simulators/parameters.py",
     }  # fmt: skip

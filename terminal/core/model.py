@@ -66,6 +66,7 @@ class Presentation(Value, frozen=True):
     medium: Medium
     payload: bytes
     at: Reading
+    unread: "Reason | None" = None  # why the reader could not say which payload was meant; `payload` is empty then
 
 
 class Holder(Value, frozen=True):
@@ -143,6 +144,7 @@ class Reason(StrEnum):
     NOT_CHARGED_TODAY = "not_charged_today"
     # unreadable, or not ours
     MALFORMED = "malformed"
+    TWO_CODES = "two_codes"  # more than one code before one window: which is meant?
     UNKNOWN_FORMAT = "unknown_format"
     # the eighteen checks of a ride code (core/tokens/ride_code.py); some serve every format
     LENGTH_WRONG = "length_wrong"

@@ -119,6 +119,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
     Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
     Reason.MALFORMED: _NOT_READ,
+    Reason.TWO_CODES: _again("一次一个码 请只出示一个", "One code at a time, please"),
     Reason.UNKNOWN_FORMAT: _again("请出示乘车码", "Please show the ride code"),
     Reason.LENGTH_WRONG: _NOT_READ,
     Reason.VERSION_NOT_ALLOWED: _NOT_ACCEPTED,

@@ -13,7 +13,7 @@ class Attention:
     """What one reader saw last."""
 
     def __init__(self) -> None:
-        self._payload = b""
+        self._payload: bytes | None = None
         self._seen_ns = 0
         self.silent = 0
 
@@ -27,4 +27,4 @@ class Attention:
 
     def forget(self) -> None:
         """Let the same code be asked again at once."""
-        self._payload = b""
+        self._payload = None

@@ -33,10 +33,11 @@ from terminal.core.model import (
     Show,
     Use,
     UseState,
+    Verdict,
 )
 from terminal.core.phrases import display
 from terminal.core.services import SERVICES, Case, refuse
-from terminal.ports import CodeReader, DeviceError, Gate, Indicator, StoreFull
+from terminal.ports import CodeReader, DeviceError, Gate, Indicator, StoreFull, WatchingReader
 from terminal.runtime.attention import Attention
 from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages
@@ -96,7 +97,7 @@ class Lane:
         if site.is_deaf or attention.is_still_there(presentation, parameters.policies.silence_s):
             return None
         at = site.instant(presentation.at)
-        claim = tokens.verify(presentation.payload, parameters, at)
+        claim = _unread(presentation) or tokens.verify(presentation.payload, parameters, at)
         outcome, fact, use = self._judge(claim, presentation, at)  # nothing awaits until it is reserved
         if not outcome.decision.granted and await self._is_summed(outcome, at):
             await self._show(outcome)
@@ -105,7 +106,7 @@ class Lane:
             try:
                 entry = await site.journal.append(fact, at, evidence=_evidence(claim, presentation))
             except StoreFull:
-                attention.forget()
+                self._ask_again(presentation.reader)
                 await self._unwritable(outcome, presentation)
                 return None
         self.decided += 1
@@ -133,14 +134,20 @@ class Lane:
 
     async def _act(self, outcome: Outcome, entry: Entry, presentation: Presentation) -> None:
         """Perform what was written. What was not finished is forgotten: the same code is asked again at once."""
-        attention = self._attention[presentation.reader]
         if outcome.decision.granted:
             if not await self._open(outcome, entry, presentation):
-                attention.forget()
+                self._ask_again(presentation.reader)
                 return
         elif outcome.decision.reason is Reason.GATE_BUSY:
-            attention.forget()
+            self._ask_again(presentation.reader)
         await self._show(outcome)
+
+    def _ask_again(self, name: str) -> None:
+        """What this reader still sees is neither silence nor done: let it be presented once more."""
+        self._attention[name].forget()
+        reader = self._readers[name]
+        if isinstance(reader, WatchingReader):
+            reader.again()
 
     def _judge(
         self, claim: Credential | Refusal, presentation: Presentation, at: Instant
@@ -242,8 +249,8 @@ class Lane:
         await self._tell(Show(reason=Reason.JOURNAL_UNAVAILABLE))
 
     async def _annulled(self) -> None:
-        for attention in self._attention.values():
-            attention.forget()
+        for name in self._readers:
+            self._ask_again(name)
         await self._tell(Show(reason=Reason.PASSAGE_EXPIRED))
 
     async def _show(self, outcome: Outcome) -> None:
@@ -271,6 +278,9 @@ class Lane:
             "decided": self.decided,
             "busy": self._passages.busy,
             "silent": sum(attention.silent for attention in self._attention.values()),
+            "readers": {
+                n: reader.status() for n, reader in self._readers.items() if isinstance(reader, WatchingReader)
+            },
         }
 
     # ----------------------------------------------------------------------- running
@@ -300,12 +310,18 @@ class Lane:
                 await self._write_sum(self.site.now())
 
     async def _read(self, health: DeviceHealth, name: str, reader: CodeReader) -> None:
-        async for payload, at in reader.payloads():
+        if isinstance(reader, WatchingReader):
+            reader.on_alive = health.works
+        async for held_out, at in reader.payloads():
             health.works()
+            unread = held_out if isinstance(held_out, Reason) else None
+            payload = b"" if isinstance(held_out, Reason) else held_out
             self._serving += 1
             try:
                 await self.serve(
-                    Presentation(lane=self.rules.name, reader=name, medium=reader.medium, payload=payload, at=at)
+                    Presentation(
+                        lane=self.rules.name, reader=name, medium=reader.medium, payload=payload, at=at, unread=unread
+                    )
                 )
             finally:
                 self._serving -= 1
@@ -364,6 +380,11 @@ def _tell(outcome: Outcome, entry: EntryName, presentation: Presentation, commit
             "committed_ns": round(committed_s * 1e9),
         },
     )
+
+
+def _unread(presentation: Presentation) -> Refusal | None:
+    """What the reader itself could not take."""
+    return None if presentation.unread is None else Refusal(verdict=Verdict.DENY, reason=presentation.unread)
 
 
 def _evidence(claim: Credential | Refusal, presentation: Presentation) -> bytes | None:

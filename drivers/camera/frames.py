@@ -1,0 +1,203 @@
+"""Frames: a camera's newest picture, how old it is, and whether the camera still lives.
+
+Laws of this file:
+- Only the newest picture counts. A thread of its own takes pictures as they come; whoever looks gets the last one, so a
+  slow look costs pictures, never delay.
+- A picture's moment is its arrival, CLOCK_MONOTONIC; its age is the camera's health.
+- A camera that ends, stalls or shows the very same picture for `FROZEN_S` is closed and opened again, with backoff.
+- A picture is decoded gray, at the scale asked for, when it is asked for. A picture that is
+  none costs itself only.
+"""
+
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Gray: TypeAlias = NDArray[np.uint8]
+
+SMALL_WIDTH = 160
+FROZEN_S = 5.0  # a sensor's noise never lets two pictures be the same, let alone those of five seconds
+DARK = 8  # gray levels between the darkest and the brightest spot, below which a camera has nothing to show
+WAIT_S = (0.1, 2.0)  # first and longest wait before a source is opened again
+
+
+class CameraLost(Exception):
+    """There is no camera, or there is one no more; `hint` says what to try."""
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.hint = hint
+
+
+class BadPicture(Exception):
+    """What arrived cannot be decoded."""
+
+
+class Picture(Protocol):
+    """One picture, not yet decoded."""
+
+    arrived_ns: int
+
+    def small(self) -> Gray:
+        """About 160 pixels wide."""
+
+    def gray(self) -> Gray:
+        """In full."""
+
+
+class Camera(Protocol):
+    """An open camera."""
+
+    def read(self) -> Picture:
+        """The next picture; blocks until it is there. Raises CameraLost."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class JpegPicture:
+    """A picture as the camera sent it; decoding it gray is a third of the work, an eighth of the size a little less."""
+
+    def __init__(self, data: bytes, arrived_ns: int) -> None:
+        self.arrived_ns = arrived_ns
+        self._data = np.frombuffer(data, np.uint8)
+
+    def small(self) -> Gray:
+        """See the protocol; JPEG's own eighth, reduced further where the camera is larger than 1280."""
+        eighth = self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_8)
+        return eighth[:: max(1, eighth.shape[1] // SMALL_WIDTH), :: max(1, eighth.shape[1] // SMALL_WIDTH)]
+
+    def gray(self) -> Gray:
+        """See the protocol."""
+        return self._decode(cv2.IMREAD_GRAYSCALE)
+
+    def _decode(self, how: int) -> Gray:
+        try:
+            picture = cv2.imdecode(self._data, how)
+        except cv2.error as error:
+            if error.code == cv2.Error.STS_NO_MEM:
+                raise MemoryError from error
+            raise BadPicture(str(error)[:200]) from error
+        if picture is None:
+            raise BadPicture("no JPEG")
+        return np.asarray(picture, np.uint8)
+
+
+class PlanePicture:
+    """A picture that is gray already, such as the Y plane of YUYV: no copy is made for looking at it."""
+
+    def __init__(self, plane: Gray, arrived_ns: int) -> None:
+        self.arrived_ns = arrived_ns
+        self._plane = plane
+
+    def small(self) -> Gray:
+        """See the protocol."""
+        step = max(1, self._plane.shape[1] // SMALL_WIDTH // 2)
+        half = np.ascontiguousarray(self._plane[::step, ::step])
+        height, width = half.shape
+        small = (SMALL_WIDTH, max(1, round(height * SMALL_WIDTH / width)))
+        return np.asarray(cv2.resize(half, small, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def gray(self) -> Gray:
+        """See the protocol."""
+        return self._plane
+
+
+class Stillness:
+    """Whether a camera shows the very same picture again and again: it hangs, and says nothing of it."""
+
+    def __init__(self) -> None:
+        self._key = 0
+        self._since_ns = 0
+
+    def is_frozen(self, small: Gray, at_ns: int) -> bool:
+        """Told of each small picture. A picture with nothing in it, as at night, may well stay the same."""
+        key = zlib.crc32(small.tobytes())
+        if key != self._key or int(small.max()) - int(small.min()) < DARK:
+            self._key, self._since_ns = key, at_ns
+        return at_ns - self._since_ns >= FROZEN_S * 1e9
+
+
+@dataclass
+class Health:
+    """What a source says of itself."""
+
+    arrived_ns: int = 0  # the newest picture's arrival; 0: none yet
+    pictures: int = 0
+    opened: int = 0
+    trouble: str = "opening"
+    hint: str = ""
+
+
+class FrameSource:
+    """The newest picture of a camera that is opened, and opened again, by a thread of its own."""
+
+    def __init__(self, open_camera: Callable[[], Camera]) -> None:
+        self.health = Health()
+        self._open = open_camera
+        self._news = threading.Condition()
+        self._newest: Picture | None = None
+        self._again = False
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._grab, name="grab", daemon=True)
+        self._thread.start()
+
+    def newest(self, after_ns: int, within_s: float) -> Picture | None:
+        """The newest picture that arrived after `after_ns`; None when none comes within `within_s`."""
+        with self._news:
+            self._news.wait_for(lambda: self._newest is not None and self._newest.arrived_ns > after_ns, within_s)
+            picture = self._newest
+        return picture if picture is not None and picture.arrived_ns > after_ns else None
+
+    def reopen(self, trouble: str, hint: str) -> None:
+        """Close the camera and open it again: what it shows is of no use."""
+        self.health.trouble, self.health.hint = trouble, hint
+        self._again = True
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        self._closed.set()
+        self._thread.join(timeout=3.0)
+
+    # ----------------------------------------------------------------------- the thread
+
+    def _grab(self) -> None:
+        wait_s = WAIT_S[0]
+        while not self._closed.is_set():
+            before = self.health.pictures
+            try:
+                self._take_pictures()
+            except CameraLost as error:
+                self.health.trouble, self.health.hint = str(error), error.hint
+            wait_s = WAIT_S[0] if self.health.pictures > before else min(wait_s * 2, WAIT_S[1])
+            self._closed.wait(wait_s)
+
+    def _take_pictures(self) -> None:
+        self._again = False
+        camera = self._open()
+        self.health.opened += 1
+        try:
+            while not (self._closed.is_set() or self._again):
+                self._put(camera.read())
+        finally:
+            camera.close()
+
+    def _put(self, picture: Picture) -> None:
+        with self._news:
+            self._newest = picture
+            self._news.notify_all()
+        self.health.arrived_ns = picture.arrived_ns
+        self.health.pictures += 1
+        self.health.trouble, self.health.hint = "", ""
+
+
+def now_ns() -> int:
+    """CLOCK_MONOTONIC, the moment of an arrival."""
+    return time.monotonic_ns()

@@ -126,11 +126,11 @@ class Camera:
     async def close(self) -> None:
         """Switch it off."""
         await self.drop()
+        while self._clients and self._task is not None:  # noqa: ASYNC110  # each leaves with the next picture
+            await asyncio.sleep(0.01)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        while self._clients:  # noqa: ASYNC110  # once, at the end
-            await asyncio.sleep(0.01)
 
     # ----------------------------------------------------------------------- filming and sending
 

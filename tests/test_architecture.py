@@ -248,7 +248,8 @@ def test_every_registered_name_resolves() -> None:
 def test_every_kind_of_driver_has_something_to_stand_against() -> None:
     """A far end behind the wire, or a simulator at the port."""
     stands = {
-        "camera": "simulators/camera.py", "scan": "simulators/scan_module.py", "board": "simulators/gate.py", "gate": "simulators/memory.py",
+        "camera": "simulators/camera.py", "scan": "simulators/scan_module.py", "board": "simulators/gate.py",
+        "gate": "simulators/memory.py",
         "indicator": "simulators/memory.py", "store": "simulators/store.py", "office": "simulators/office_server.py",
         "parameters": "simulators/parameters.py",
     }  # fmt: skip

@@ -104,7 +104,8 @@ def _work(teller: Teller, orders: Orders) -> None:
     teller.tell(Beat(at_ns=now_ns()))
     order = orders.first()
     pipeline = Pipeline(order.formats, mode="kiosk" if order.mode == "kiosk" else "gate")
-    confined = confine(order.memory_mib, device=order.source.startswith("v4l2:"))
+    kind = order.source.partition(":")[0]
+    confined = confine(order.memory_mib, device=kind == "v4l2", network=kind not in ("v4l2", "file"))
     orders.listen()
     wanted = Wanted(width=order.width, height=order.height, rate=order.rate, exposure_ms=order.exposure_ms)
     source = FrameSource(partial(open_camera, order.source, wanted))

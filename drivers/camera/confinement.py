@@ -3,8 +3,9 @@
 Laws of this file:
 - Limits hold everywhere: memory, open files, no file grows, no core is written.
 - Where the kernel can (seccomp on x86_64 and aarch64) every system call that is not in the table is refused: nothing is
-  executed, no process begun or touched, no file made, changed or removed. A start of another program ends the process.
-- No library: the filter is forty instructions of classic BPF, written here and handed over by prctl's younger sister.
+  executed, no process begun or touched, no file made, changed or removed; where the camera is at this machine, nothing
+  goes into the network. A start of another program ends the process.
+- No library: the filter is a list of classic BPF instructions, written here and handed over by seccomp(2).
 - It never outlives its parent.
 """
 
@@ -52,7 +53,8 @@ CALLS: dict[str, tuple[int, int | None]] = {
     # signals and the end
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
     "exit": (60, 93), "exit_group": (231, 94),
-    # a camera in the network
+}  # fmt: skip
+NETWORK_CALLS: dict[str, tuple[int, int | None]] = {
     "socket": (41, 198), "connect": (42, 203), "bind": (49, 200), "sendto": (44, 206), "sendmsg": (46, 211),
     "sendmmsg": (307, 269), "recvfrom": (45, 207), "recvmsg": (47, 212), "shutdown": (48, 210),
     "getsockname": (51, 204), "getpeername": (52, 205), "setsockopt": (54, 208), "getsockopt": (55, 209),
@@ -61,8 +63,11 @@ OPENAT, CLONE, CLONE3 = (257, 56), (56, 220), (435, 435)
 DEADLY = {"execve": (59, 221), "execveat": (322, 281), "ptrace": (101, 117), "process_vm_writev": (311, 271)}
 
 
-def confine(memory_mib: int, *, device: bool) -> bool:
-    """Give up what is not needed any more; `device`: a camera at this machine. Whether the kernel's filter is in force."""
+def confine(memory_mib: int, *, device: bool, network: bool) -> bool:
+    """Give up what is not needed any more. Whether the kernel's filter holds.
+
+    `device`: files may be opened for reading and writing, as /dev/video needs it. `network`: sockets may be had.
+    """
     _die_with_parent()
     held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * resource.getpagesize()
     limits = {
@@ -73,16 +78,16 @@ def confine(memory_mib: int, *, device: bool) -> bool:
     }
     for kind, limit in limits.items():
         resource.setrlimit(kind, (limit, limit))
-    return _filter_calls(device=device)
+    return _filter_calls(device=device, network=network)
 
 
-def program(machine: str, *, device: bool) -> list[tuple[int, int, int, int]]:
+def program(machine: str, *, device: bool, network: bool) -> list[tuple[int, int, int, int]]:
     """The filter for a machine: BPF instructions (code, jump if true, jump if false, value)."""
     name, column, _ = MACHINES[machine]
     writing = os.O_CREAT | os.O_TRUNC | (os.O_WRONLY if device else os.O_WRONLY | os.O_RDWR)
     code = [(LOAD, 0, 0, ARCHITECTURE), (EQUAL, 1, 0, name), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     code += [(ANY_BIT, 0, 1, X32), (RETURN, 0, 0, KILL)]
-    for numbers in CALLS.values():
+    for numbers in (CALLS | NETWORK_CALLS if network else CALLS).values():
         number = numbers[column]
         if number is not None:
             code += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ALLOW)]
@@ -95,11 +100,11 @@ def program(machine: str, *, device: bool) -> list[tuple[int, int, int, int]]:
     return [*code, (RETURN, 0, 0, REFUSE)]
 
 
-def _filter_calls(*, device: bool) -> bool:
+def _filter_calls(*, device: bool, network: bool) -> bool:
     machine = platform.machine()
     if machine not in MACHINES:
         return False
-    code = b"".join(struct.pack("=HBBI", *one) for one in program(machine, device=device))
+    code = b"".join(struct.pack("=HBBI", *one) for one in program(machine, device=device, network=network))
     held = ctypes.create_string_buffer(code, len(code))
     described = struct.pack("@HP", len(code) // 8, ctypes.addressof(held))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -30,18 +30,20 @@ class MjpegCamera:
         self._where, address = without_password(url), urllib.parse.urlsplit(url)
         self._at_boundary = False  # already read, by a part that did not state its length
         self._connection = PORTS[address.scheme](address.hostname or "", address.port, timeout=CONNECT_S)
+        self._stream: http.client.HTTPResponse | None = None
         try:
-            self._stream, self._boundary = self._ask(address)
+            self._boundary = self._ask(address)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._connection.close()
+            self.close()
             raise CameraLost(f"{self._where}: {error or 'no answer'}", HINT) from error
         except CameraLost:
-            self._connection.close()
+            self.close()
             raise
 
     def read(self) -> JpegPicture:
         """See the protocol. Raises CameraLost."""
         try:
+            assert self._stream is not None
             length = self._headers()
             data = self._stream.read(length) if length else self._until_boundary()
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -52,26 +54,29 @@ class MjpegCamera:
 
     def close(self) -> None:
         """See the protocol."""
+        if self._stream is not None:
+            self._stream.close()
         self._connection.close()
 
     # ----------------------------------------------------------------------- HTTP
 
-    def _ask(self, address: urllib.parse.SplitResult) -> tuple[http.client.HTTPResponse, bytes]:
+    def _ask(self, address: urllib.parse.SplitResult) -> bytes:
+        """Ask for the stream; the boundary between its parts."""
         headers = {"Accept": "multipart/x-mixed-replace", "Connection": "close"}
         if address.username is not None:
             who = f"{urllib.parse.unquote(address.username)}:{urllib.parse.unquote(address.password or '')}"
             headers["Authorization"] = "Basic " + base64.b64encode(who.encode()).decode()
         target = (address.path or "/") + (f"?{address.query}" if address.query else "")
+        self._connection.connect()
+        self._connection.sock.settimeout(READ_S)  # from here on; the answer takes the socket over
         self._connection.request("GET", target, headers=headers)
-        answer = self._connection.getresponse()
+        self._stream = answer = self._connection.getresponse()
         if answer.status != http.client.OK:
             raise CameraLost(f"{self._where}: HTTP {answer.status}", HINT)
         found = _BOUNDARY.search(answer.getheader("Content-Type") or "")
         if found is None:
             raise CameraLost(f"{self._where}: no multipart/x-mixed-replace stream", "ask the camera for MJPEG")
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(READ_S)
-        return answer, b"--" + found[1].removeprefix("--").encode("latin-1")
+        return b"--" + found[1].removeprefix("--").encode("latin-1")
 
     def _headers(self) -> int:
         """Read up to a part's first byte; its stated length, or 0."""
@@ -90,6 +95,7 @@ class MjpegCamera:
         raise ValueError("headers without end")
 
     def _line(self) -> bytes:
+        assert self._stream is not None
         line = self._stream.readline(LONGEST_LINE)
         if not line:
             raise CameraLost(f"{self._where}: the stream ended", HINT)

@@ -15,7 +15,7 @@ from drivers.clock import SystemClock
 from drivers.scan import module
 from drivers.scan.framing import FRAMINGS
 from simulators.scan_module import ScanModule
-from terminal.core.model import Medium, Reading
+from terminal.core.model import Medium, Reading, Reason
 from terminal.ports import CodeReader, DeviceError
 
 CODE = bytes(range(256)) + bytes(76)  # 332 bytes, as long as a real ride code
@@ -26,7 +26,7 @@ class Heard:
     """A reader, entered again after each DeviceError as the supervisor does, and what came of it."""
 
     def __init__(self, reader: CodeReader) -> None:
-        self.payloads: list[tuple[bytes, Reading]] = []
+        self.payloads: list[tuple[bytes | Reason, Reading]] = []
         self.errors: list[DeviceError] = []
         self.took_s = 0.0  # how long whoever listens is busy with each payload
         self._news = asyncio.Event()
@@ -43,7 +43,7 @@ class Heard:
                 self.errors.append(error)
             await asyncio.sleep(0.05)
 
-    async def next(self, within_s: float = 1.0) -> tuple[bytes, Reading]:
+    async def next(self, within_s: float = 1.0) -> tuple[bytes | Reason, Reading]:
         """The next payload."""
         async with asyncio.timeout(within_s):
             await self._news.wait()

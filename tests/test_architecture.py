@@ -7,6 +7,7 @@ Laws of this file:
 
 import ast
 import importlib
+import importlib.util
 import re
 import subprocess
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
 }
 KINDS = (
     "camera",
+    "card",
     "gate",
     "indicator",
     "office",
@@ -182,6 +184,11 @@ def speech_complaints(path: Path, text: str) -> list[str]:
     return [f"{path}: {found.group()}" for pattern in FORBIDDEN for found in pattern.finditer(text)]
 
 
+def left_out() -> set[str]:
+    """Drivers whose library this machine has not: pyscard is built from source, where it can be."""
+    return set() if importlib.util.find_spec("smartcard") else {"card.pcsc", "secure_module.pcsc"}
+
+
 # --------------------------------------------------------------------------- the tests
 
 
@@ -235,7 +242,7 @@ def test_the_repository_speaks_of_itself_alone() -> None:
 
 def test_every_registered_name_resolves() -> None:
     """Drivers, simulators, formats, services, commands."""
-    for name in drivers.REGISTRY:
+    for name in drivers.REGISTRY.keys() - left_out():
         assert drivers.find(name).settings.__doc__, name
     for name in simulators.REGISTRY:
         assert name.startswith("sim.") and callable(simulators.load(name))
@@ -251,7 +258,8 @@ def test_every_kind_of_driver_has_something_to_stand_against() -> None:
         "camera": "simulators/camera.py", "scan": "simulators/scan_module.py", "board": "simulators/gate.py",
         "gate": "simulators/memory.py",
         "indicator": "simulators/memory.py", "store": "simulators/store.py", "office": "simulators/office_server.py",
-        "parameters": "simulators/parameters.py",
+        "parameters": "simulators/parameters.py", "card": "simulators/pn532.py",
+        "secure_module": "simulators/virtual_reader.py",
     }  # fmt: skip
     assert {name.split(".")[0] for name in drivers.REGISTRY} == set(stands)
     assert all((ROOT / path).exists() for path in stands.values())

@@ -6,11 +6,14 @@ import sys
 import pytest
 
 import drivers
+from tests.test_architecture import left_out
 
 
 @pytest.mark.parametrize("name", drivers.REGISTRY)
 def test_every_name_leads_to_a_driver(name: str) -> None:
     """Each row of the table is a module with `Settings` and a function to open it."""
+    if name in left_out():
+        pytest.skip("pyscard is not installed: it needs libpcsclite-dev, swig and gcc")
     found = drivers.find(name)
     assert callable(found.open)
     assert found.settings.__name__ == "Settings"

@@ -1,0 +1,83 @@
+"""The SecureModule port, over a PSAM in memory and over one in the second slot of pcscd's virtual reader."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from simulators.card_issuer import CardIssuer
+from simulators.card_slot import MemoryModule
+from simulators.pcscd import KILL, READER
+from simulators.virtual_reader import VirtualSlot
+from terminal.ports import DeviceError, SecureModule
+from tests.card_stands import NOTICED_S, service
+
+TERMINAL = bytes.fromhex("00b0960006")
+NUMBER = bytes.fromhex("510100000001 9000")
+PURCHASE = bytes.fromhex("8070000024") + bytes(18) + b"\x01\x00" + bytes(16)
+
+
+@contextlib.asynccontextmanager
+async def module_of(kind: str) -> AsyncIterator[SecureModule]:
+    """A module by where it is."""
+    simulated = CardIssuer().module()
+    if kind == "memory":
+        yield MemoryModule(simulated)
+        return
+    from drivers.card import secure_module  # needs pyscard
+
+    hand = VirtualSlot(service(), 1)
+    hand.insert(simulated)
+    await asyncio.sleep(NOTICED_S)
+    module = secure_module.PcscModule(secure_module.Settings(reader=f"{READER} 00 01", answer_ms=300))
+    try:
+        yield module
+    finally:
+        module.close()
+        await hand.remove()
+        await asyncio.sleep(NOTICED_S)
+
+
+@pytest.mark.parametrize("kind", ["memory", "pcsc"])
+async def test_it_answers_and_remembers(kind: str) -> None:
+    """Its number; MAC1 of a purchase, and of that one only a MAC2, once."""
+    if kind == "pcsc":
+        service()
+    async with module_of(kind) as module:
+        assert await module.transmit(TERMINAL) == NUMBER
+        assert len(await module.transmit(PURCHASE)) == 8 + 2
+        assert (await module.transmit(bytes.fromhex("807200000400000000")))[-2:] == bytes.fromhex("9302")
+        assert (await module.transmit(bytes.fromhex("807200000400000000")))[-2:] == bytes.fromhex("6985")
+
+
+async def test_pcscd_killed_between_two_commands() -> None:
+    """One command fails as a device's error; the next ones, once pcscd is back, are answered."""
+    service()
+    async with module_of("pcsc") as module:
+        assert await module.transmit(TERMINAL) == NUMBER
+        service().signal(KILL)
+        with pytest.raises(DeviceError) as failed:
+            await module.transmit(TERMINAL)
+        assert failed.value.hint
+        async with asyncio.timeout(5.0):
+            while True:
+                with contextlib.suppress(DeviceError):
+                    assert await module.transmit(TERMINAL) == NUMBER
+                    break
+                await asyncio.sleep(0.1)
+
+
+async def test_a_module_that_says_nothing() -> None:
+    """It costs its time limit, not the lane."""
+    service()
+    async with module_of("pcsc") as module:
+        assert await module.transmit(TERMINAL) == NUMBER
+        service().signal(b"S")
+        try:
+            with pytest.raises(DeviceError):
+                await module.transmit(TERMINAL)
+        finally:
+            service().signal(b"G")
+        await asyncio.sleep(0.2)
+        assert await module.transmit(TERMINAL) == NUMBER

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from terminal import logs
+from terminal import logs, undumpable
 from terminal.assemble import assemble
 from terminal.cli import exit_codes
 from terminal.ports import DeviceError, StoreBroken, StoreInUse
@@ -33,6 +33,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def run(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT. A bug or a broken journal ends the process; its parent starts it again."""
     logs.set_up(level=logging.DEBUG if options.verbose else logging.INFO)
+    undumpable.forbid_cores()
     try:
         asyncio.run(_run(options.config))
     except Exception as error:

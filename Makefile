@@ -1,9 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-<<<<<<< HEAD
-.PHONY: run test check lint types tests bench days cuts damage faults fuzz picture clean
-=======
-.PHONY: run test check lint types tests bench days chaos cuts fuzz picture clean
->>>>>>> c96e715 (Chaos between the two ends, and a canary nobody finds: a crash leaves no core)
+.PHONY: run test check lint types tests bench days chaos cuts damage faults fuzz picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -37,20 +33,19 @@ days:           ## simulated days: SEEDS=1-200, or PLANT=name (PLANT=list names 
 	@tools/setup dev
 	@$(PYTHON) -m tests.days $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PLANT),--plant "$(PLANT)")
 
-<<<<<<< HEAD
 cuts:           ## power cuts and kill -9 under the running terminal: N=150, or PLANT=name; needs root
 	@tools/setup dev
 	@$(PYTHON) -m tests.rigs.cuts $(if $(N),--cuts $(N)) $(if $(PLANT),--plant "$(PLANT)")
 
-fuzz:
-=======
 chaos:          ## records through a link that breaks in every way, both ends killed: RECORDS=20000, SEED, PLANT
 	@tools/setup dev
 	@$(PYTHON) -m tests.chaos $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant "$(PLANT)")
 
-cuts fuzz:
->>>>>>> c96e715 (Chaos between the two ends, and a canary nobody finds: a crash leaves no core)
-	@echo "make $@ is not part of this version; see CHANGELOG.md" >&2; exit 2
+fuzz:           ## every parser, SECONDS a target; by coverage where atheris has a wheel
+	@tools/setup dev
+	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps \
+		--require-hashes -r requirements/fuzz.txt || echo "fuzz: atheris could not be installed" >&2
+	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(TARGET),--target $(TARGET))
 
 picture:        ## docs/demo.svg, from a real run
 	@tools/setup base

@@ -14,7 +14,7 @@ import pytest
 from packaging.markers import Marker
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ("base", "dev", "cards", "camera")
+LOCKS = ("base", "dev", "cards", "camera", "fuzz")
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+)(\[[a-z,]+\])?==([^ ;\\]+)(?: ; ([^\\]+))?")
 FREE = re.compile(
     r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|MPL|zlib|0BSD|Unlicense|Public Domain)", re.IGNORECASE

@@ -143,7 +143,7 @@ def parse_retry_after(text: str | None, now_s: float) -> float | None:
     """Seconds from now of a Retry-After header (RFC 9110, 10.2.3), given in seconds or as a date; None for rubbish."""
     if text is None:
         return None
-    if re.fullmatch(r"\s*-?[0-9]+\s*", text):
+    if re.fullmatch(r"[ \t]*-?[0-9]+[ \t]*", text):
         return float(text)
     try:
         date = email.utils.parsedate_to_datetime(text)

@@ -10,7 +10,8 @@ Laws of this file:
 Nothing in length-prefixed binary says "a frame begins here", so after garbage a reader can count from a wrong byte.
 The rules, strongest first. Where the module can send a start mark and a checksum, each false start is stepped over and
 the next good frame is found without any silence. Where it cannot, an impossible length (0, or above `longest`) sets the
-reader adrift: it only listens, and when the line falls silent it looks which frames ended exactly there.
+reader adrift: it only listens, and when the line falls silent it looks which frames ended exactly there. So do false
+starts without end: looking at them is bounded work, whatever the line brings.
 """
 
 import base64
@@ -177,6 +178,8 @@ CHECKSUMS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "crc16": (2, _crc16),
 }
 IMPOSSIBLE, UNFINISHED = 0, -1
+WORK = 64 * 1024  # bytes checked in vain before a line counts as noise
+STEP = 64  # what stepping over a false start counts as
 
 
 class LengthPrefixed(_Held):
@@ -191,11 +194,12 @@ class LengthPrefixed(_Held):
         self._tail, self._check = CHECKSUMS[checksum]
         self._sure = bool(start) or self._tail > 0  # whether a frame can be told from garbage by itself
         self._adrift = False
+        self._vain = 0  # work since the last good frame or silence
 
     def reset(self) -> None:
         """See the protocol."""
         super().reset()
-        self._adrift = False
+        self._adrift, self._vain = False, 0
 
     def _take(self) -> list[bytes]:
         payloads: list[bytes] = []
@@ -205,7 +209,9 @@ class LengthPrefixed(_Held):
                 break
             if size > 0:
                 payloads.append(self._pop(size))
-            elif self._sure:
+                self._vain = 0
+            elif self._sure and self._vain < WORK:
+                self._vain += STEP
                 self._cut(self._to_next_mark())
             else:
                 self._adrift = True
@@ -233,6 +239,7 @@ class LengthPrefixed(_Held):
         if len(held) < end + self._tail:
             return UNFINISHED
         if self._tail and self._check(bytes(held[length_at:end])) != held[end : end + self._tail]:
+            self._vain += length
             return IMPOSSIBLE
         return end + self._tail - position
 
@@ -245,9 +252,7 @@ class LengthPrefixed(_Held):
         """Silence: behind a start that never finished, every sure frame; unmarked, the run that ends exactly here."""
         if self._sure:
             return self._sure_frames()
-        start = next((start for start in range(len(self._held)) if self._runs_to_end(start)), None)
-        if start is None:
-            return []
+        start = self._run_to_end()
         self._cut(start)
         payloads = []
         while self._held:
@@ -256,7 +261,8 @@ class LengthPrefixed(_Held):
 
     def _sure_frames(self) -> list[bytes]:
         payloads: list[bytes] = []
-        while self._held:
+        self._vain = 0
+        while self._held and self._vain < WORK:
             size = self._size(0)
             if size > 0:
                 payloads.append(self._pop(size))
@@ -264,13 +270,16 @@ class LengthPrefixed(_Held):
                 self._cut(self._to_next_mark())
         return payloads
 
-    def _runs_to_end(self, position: int) -> bool:
-        while position < len(self._held):
+    def _run_to_end(self) -> int:
+        """The first place from which frames follow one another exactly to the end; the end itself if there is none."""
+        end = first = len(self._held)
+        runs = bytearray(end + 1)
+        runs[end] = True
+        for position in range(end - 1, -1, -1):
             size = self._size(position)
-            if size <= 0:
-                return False
-            position += size
-        return True
+            if size > 0 and runs[position + size]:
+                runs[position], first = True, position
+        return first
 
 
 # --------------------------------------------------------------------------- silence alone

@@ -99,7 +99,7 @@ def _decode(part: str, data: bytes | None, kind: type[Any]) -> Any:
         raise ParametersError(part, "file", f"larger than {LONGEST_FILE} bytes")
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ParametersError(part, "schema", str(error)) from error
 
 

@@ -36,7 +36,7 @@ from tests.chaos.proxy import FAULTS, ChaosProxy
 ROOT = Path(__file__).resolve().parents[2]
 FULL = 20_000
 FULL_FAULTS, FULL_KILLS = 2_000, 20
-LINK_PERCENT, OFFICE_PERCENT = 27, 25
+LINK_PERCENT, OFFICE_PERCENT = 22, 20
 READY_S = 30.0
 
 
@@ -88,7 +88,7 @@ class Chaos:
 
     def __init__(self, directory: Path, records: int, seed: int, plant: str) -> None:
         self.directory, self.records, self.random, self.plant = directory, records, Random(seed), plant
-        self.lives = max(3, round(FULL_KILLS * records / FULL)) + 1
+        self.lives = max(2, round(FULL_KILLS * records / FULL)) + 1
         self.acknowledged: set[str] = set()
         self.office_faults: Counter[str] = Counter(dict.fromkeys(TROUBLES, 0))
         self.office_port = _free_port()

@@ -108,6 +108,7 @@ BAD: dict[str, Callable[[], dict[str, bytes]]] = {
     "no manifest": dict,
     "manifest: schema": lambda: {"manifest.json": b"[]"},
     "manifest: nested beyond reason": lambda: {"manifest.json": b"[" * 100_000},
+    "manifest: a name that is no UTF-8": lambda: {"manifest.json": b'{"\xcd\x20":1}'},
     "manifest: a part not named": lambda: _manifest(files={}),
     "manifest: version 0": lambda: _manifest(version=0),
     "a file missing": lambda: _without("deny"),

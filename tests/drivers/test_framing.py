@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.scan.framing import FRAMINGS, LONGEST, Framing, LengthPrefixed
+from drivers.scan.framing import FRAMINGS, LONGEST, WORK, Framing, LengthPrefixed
 
 CODE = bytes(range(256)) + b"a real code has some three hundred bytes, among them CR \r and LF \n"
 TEXT = b"NCFOXN%TS3DH$2I-T 5L"
@@ -178,3 +178,28 @@ def test_any_wrong_bit_is_refused_by_the_checksum() -> None:
         bad = bytearray(good)
         bad[bit // 8] ^= 1 << bit % 8
         assert read(LengthPrefixed(start=b"\x55\xaa", checksum="crc16"), (0.0, bytes(bad))) == []
+
+
+@pytest.mark.parametrize("noise", [b"\x55\xaa\x03\xff", b"\x55", b"\x55\xaa", b"\x55\xaa\x00\x01\x00"])
+def test_false_starts_without_end_are_bounded_work(noise: bytes) -> None:
+    """A megabyte of marks and plausible lengths: little of it is checked; after a silence the next frame is read."""
+    framing, checked = LengthPrefixed(start=b"\x55\xaa", checksum="crc16"), list[int]()
+    check = framing._check
+    framing._check = lambda data: (checked.append(len(data)), check(data))[1]
+    for _ in range(4):
+        assert framing.feed(noise * (262_144 // len(noise)), 0.0) == []
+    framing.silence(1.0)
+    assert sum(checked) < 20 * WORK
+    assert read(framing, (1.0, strong(CODE))) == [CODE]
+
+
+@pytest.mark.parametrize("noise", [b"\x00\x01\x00", b"\x00\x01", b"\x00", b"\x00\x02\x00\x01"])
+def test_what_a_silence_ends_is_looked_at_once(noise: bytes) -> None:
+    """Adrift among frames of one byte, each place is asked once where a run could begin."""
+    framing, asked = LengthPrefixed(), list[int]()
+    size = framing._size
+    framing._size = lambda position: (asked.append(position), size(position))[1]  # type: ignore[method-assign]  # counts
+    framing.feed(b"\xff\xff" + noise * 2000 + b"\xff", 0.0)
+    asked.clear()
+    framing.silence(1.0)
+    assert len(asked) <= 3 * (LONGEST + 8)

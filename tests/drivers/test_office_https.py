@@ -334,6 +334,7 @@ RETRY_AFTER = [
     ("empty", "", None),
     ("a number no number", "--5", None),
     ("digits of another script", "٣", None),
+    ("a separator nobody sees", "5\x1f", None),
     ("a date in the past", "Tue, 15 Nov 1994 08:12:31 GMT", 784_887_151.0 - NOW_S),
     ("a date to come", "Fri, 15 Jan 2027 08:01:00 GMT", 60.0),
     ("a date without a zone", "Fri Jan 15 08:01:00 2027", 60.0),

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.one TARGET --seconds S --engine atheris|hypothesis --found DIR CORPUS...
 
-hypothesis prints {"executions": n, "crash": hex or null} as its last line; atheris is libFuzzer, and says it its own way
-on standard error, with the input that crashed as DIR/crash-….
+hypothesis prints {"executions": n, "crash": hex or null} as its last line; atheris is libFuzzer, and says it its
+own way on standard error, with the input that crashed as DIR/crash-….
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
 
 def by_coverage(options: argparse.Namespace) -> None:
     """libFuzzer over our own code, instrumented; it ends the process."""
-    import atheris  # an extra: where there is no wheel, nobody comes here
+    import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]  # an extra: where there is no wheel, nobody comes here
 
     with atheris.instrument_imports(include=["terminal", "drivers", "tests.fuzz"]):
         targets = importlib.import_module("tests.fuzz.targets")

@@ -33,7 +33,7 @@ from terminal.core import cbor, entries, tokens
 from terminal.core.batch import Batch, NotAReceipt
 from terminal.core.cards import apdu
 from terminal.core.entries import BadEntry
-from terminal.core.model import Credential, Instant, TimeSource
+from terminal.core.model import Credential, EntryName, Instant, TimeSource
 from terminal.core.parameters import Issuers, OfficeKeys, ParameterSet
 from terminal.core.parameters_load import PARTS, ParametersError, load
 from terminal.core.tokens import base45, card_token, ride_code
@@ -343,7 +343,7 @@ PLANTED = Target(planted, lambda: [b"\x00\x00\x00\x00"])
 
 def _an_entry() -> bytes:
     draft = entries.Draft(fact=entries.Commanded(who="a", what="b"), at=instant())
-    _, data, _ = entries.link(draft, "bus-1", entries.EntryName(epoch=b"epoch--1", sequence=0), entries.NO_HASH)
+    _, data, _ = entries.link(draft, "bus-1", EntryName(epoch=b"epoch--1", sequence=0), entries.NO_HASH)
     return data
 
 

@@ -30,7 +30,7 @@ from simulators.office_server import OfficeServer
 from simulators.store import Disk
 from terminal.core import batch as batches
 from terminal.core.batch import LONGEST_RECEIPT, Batch, NotAReceipt
-from terminal.core.entries import Draft, StoredEntry, entry_hash, link
+from terminal.core.entries import Draft, Reissued, StoredEntry, entry_hash, link
 from terminal.core.model import EntryName
 from terminal.ports import DeviceError, Office, OfficeError
 from terminal.runtime.uploader import UploadRules
@@ -759,7 +759,7 @@ async def test_batches_cut_elsewhere_after_a_crash_count_once(keys: Keys, stack:
 
 
 async def test_the_same_name_with_other_content_is_kept_aside_with_an_alarm(keys: Keys, stack: AsyncExitStack) -> None:
-    """Head office holds another entry 3 of this epoch: ours is kept aside there, quarantined here, and told."""
+    """Head office holds another entry 3 of this epoch: ours is kept aside there, told, and issued again here."""
     server, port = await simulated(stack, keys)
     site = started(stack, keys, connected(stack, keys, port))
     await site.write(6)
@@ -770,9 +770,10 @@ async def test_the_same_name_with_other_content_is_kept_aside_with_an_alarm(keys
     assert await site.upload()
     assert site.alarms()[0] == "new_epoch"  # head office held what we did not
     assert "record_refused" in site.alarms()
-    assert [name.sequence for name in site.disk.quarantine] == [3]
-    assert list(site.disk.quarantine.values()) == ["conflict"]
+    again = [entry.fact for entry in site.disk.entries() if isinstance(entry.fact, Reissued)]
+    assert [(fact.was.sequence, fact.data) for fact in again] == [(3, site.disk.stored[2].data)]
     assert (epoch, 3, other.data) in held(server.office)
+    assert site.disk.stored[-1].name.epoch != epoch and site.unsent() == 0
     aside = server.office.db.execute("SELECT sequence, reason, data FROM aside").fetchall()
     assert aside == [(3, "conflict", site.disk.stored[2].data)]
     assert server.office.counts.conflicts == 1

@@ -128,4 +128,4 @@ def _write(name: str, data: bytes) -> None:
 
 
 def _name(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+    return hashlib.sha256(data).hexdigest()[:16] + ".bin"

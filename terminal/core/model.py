@@ -250,7 +250,7 @@ class Charge(Value, frozen=True):
     amount_fen: int
     currency: str = "CNY"
     parts: tuple[Part, ...] = ()  # where it is more than the ride; they sum up to the amount
-    ceiling_fen: int | None = None  # the issuer's single-spend ceiling, where it made the amount less
+    ceiling_fen: int | None = None  # the issuer's limit of one spend: head office keeps to it as well
 
 
 class Tap(StrEnum):

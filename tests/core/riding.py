@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from terminal.core import accounts, history, projection
-from terminal.core.entries import Decided, Entry, Fact
+from terminal.core.entries import Decided, Entry, Fact, encode
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import NOTHING, Ledger, Where
 from terminal.core.model import (
@@ -41,7 +41,8 @@ def local_ms(text: str, zone: str = "Asia/Shanghai") -> int:
 class Riding:
     """One terminal's memory, without a disk: what was tapped so far."""
 
-    def __init__(self, tariff: Tariff, **changes: Any) -> None:
+    def __init__(self, tariff: Tariff, terminal: str = "T1", **changes: Any) -> None:
+        self.terminal = terminal
         products = {"tariff": tariff, "versions": {"tariff": 1}, "issued_ms": 0} | changes
         self.parameters: ParameterSet = parameters(**products)
         self.entries: list[Entry] = []
@@ -90,7 +91,7 @@ class Riding:
     def write(self, fact: Fact, at: Instant) -> Entry:
         """Append a fact and fold it."""
         name = EntryName(epoch=b"epoch--1", sequence=len(self.entries) + 1)
-        entry = Entry(terminal="T1", name=name, previous=bytes(32), at=at, fact=fact)
+        entry = Entry(terminal=self.terminal, name=name, previous=bytes(32), at=at, fact=fact)
         self.entries.append(entry)
         begun = projection.begins(entry)
         if begun is not None:
@@ -107,6 +108,10 @@ class Riding:
                 corrected = projection.ledger_corrected(self.ledgers[effect.party], effect, grant, before_use, after)
                 self.ledgers[effect.party] = corrected
         return entry
+
+    def records(self) -> list[tuple[str, bytes]]:
+        """What head office gets."""
+        return [(self.terminal, encode(entry)) for entry in self.entries]
 
     @property
     def charged_fen(self) -> int:

@@ -78,7 +78,6 @@ class Quote(Value, frozen=True):
     reason: Reason
     steps: tuple[Step, ...]
     effects: tuple[Effect, ...] = ()
-    cut: bool = False  # the issuer's ceiling made it less
 
 
 def quote(tariff: Tariff, ride: Ride, payer: Payer) -> Quote | None:
@@ -165,8 +164,7 @@ def ceiling(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
     """One spend never exceeds what the issuer allows."""
     if ride.ceiling_fen is None or so_far.fen <= ride.ceiling_fen:
         return so_far
-    cut = _after(so_far, "ceiling", ride.ceiling_fen, ride.ceiling_fen)
-    return msgspec.structs.replace(cut, cut=True)
+    return _after(so_far, "ceiling", ride.ceiling_fen, ride.ceiling_fen)
 
 
 def sums(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:

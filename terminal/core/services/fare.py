@@ -189,11 +189,8 @@ def _paid(case: Case, choice: Choice, found: Quote, settled: Settled, tap: Tap, 
         effects=effects,
         tap=tap,
     )
-    charge = offer.charge
-    if found.cut:
-        charge = msgspec.structs.replace(charge, ceiling_fen=case.credential.ceiling_fen)
     values = {"fare": rules.yuan(fen + owed), "settled": rules.yuan(settled.fen)}
-    return msgspec.structs.replace(offer, values=values, charge=charge, steps=steps)
+    return msgspec.structs.replace(offer, values=values, steps=steps)
 
 
 def _offer(
@@ -206,8 +203,14 @@ def _offer(
     tap: Tap = Tap.RIDE,
     refused: Reason | None = None,
 ) -> Offer:
-    currency = case.parameters.tariff.currency
-    charge = Charge(product=product.id, fare_type=product.fare_type, amount_fen=fen, currency=currency, parts=parts)
+    charge = Charge(
+        product=product.id,
+        fare_type=product.fare_type,
+        amount_fen=fen,
+        currency=case.parameters.tariff.currency,
+        parts=parts,
+        ceiling_fen=case.credential.ceiling_fen,
+    )
     return Offer(product=product, charge=charge, persons=1, reason=reason, effects=effects, tap=tap, refused=refused)
 
 

@@ -1,0 +1,258 @@
+"""Random tariffs, random rides: what terminals charge, and what head office counts with code of its own.
+
+The laws: no sum above its cap, no tap above the issuer's ceiling; head office comes to the same fen, ride by ride,
+whatever the order in which the records arrive; and where several terminals did not know of each other, its own sums
+keep the caps.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulators import clearing
+from simulators.clearing import clear
+from terminal.core import tariff_check
+from terminal.core.entries import Voided
+from terminal.core.fares import quote
+from terminal.core.fares.trips import Role
+from terminal.core.ledger import Added, Where
+from terminal.core.model import Instant, TimeSource
+from terminal.core.parameters import Tariff
+from tests.core.riding import Riding, local_ms
+
+START = local_ms("2026-03-30 00:00")  # two days before a month ends
+MINUTE_MS = 60_000
+STOPS = [{"id": f"s{n}", "at_m": n * n * 130, "stage": n // 2, "area": "out" if n > 5 else ""} for n in range(8)]
+PERCENTS = st.sampled_from([0, 25, 33, 50, 80, 90, 100])
+
+
+class Tapped(NamedTuple):
+    """One tap of a random life."""
+
+    after_min: int
+    who: int
+    line: str
+    stop: int
+    role: Role
+    run: int
+    ceiling_fen: int | None
+    voided: bool
+    trusted: bool
+
+
+@st.composite
+def tables(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """A fare table of any measure."""
+    measure = draw(st.sampled_from(["none", "metres", "stages"]))
+    if measure == "none":
+        return {"fare_fen": draw(st.integers(0, 700))}
+    ups = sorted(draw(st.sets(st.integers(0, 4000 if measure == "metres" else 3), min_size=1, max_size=3)))
+    bands = [{"up_to": up, "fare_fen": draw(st.integers(0, 700))} for up in ups]
+    every = draw(st.integers(1, 900 if measure == "metres" else 2))
+    beyond = draw(st.sampled_from([None, {"every": every, "add_fen": 35}]))
+    tap_out = {
+        "longest_s": 7200,
+        "overtime_fen": draw(st.sampled_from([None, 300])),
+        "reminder_s": draw(st.sampled_from([0, 60])),
+        "unfinished": draw(st.sampled_from(["farthest", "later"])),
+        "missing_entry": draw(st.sampled_from(["farthest", "later", "refuse"])),
+    }
+    most = draw(st.sampled_from([None, 500]))
+    return {"measure": measure, "bands": bands, "beyond": beyond, "tap_out": tap_out, "most_fen": most}
+
+
+@st.composite
+def tariffs(draw: st.DrawFn) -> dict[str, Any]:
+    """Two lines, each with its table and product; sums, caps, bands and transfers of every kind."""
+    scopes = st.sampled_from(["medium", "channel", "account"])
+    sums = {}
+    for name in ("a", "b"):
+        froms = sorted(draw(st.sets(st.integers(0, 1500), max_size=2)))
+        sums[name] = {
+            "period": draw(st.sampled_from(["day", "week", "month"])),
+            "scope": draw(scopes),
+            "cap_fen": draw(st.one_of(st.none(), st.integers(0, 1500))),
+            "discounts": [{"from_fen": fen, "percent": draw(PERCENTS)} for fen in froms],
+        }
+    change = {
+        "within_s": draw(st.sampled_from([600, 3600])),
+        "grace_s": 60,
+        "since": draw(st.sampled_from(["first", "last"])),
+        "most": draw(st.sampled_from([None, 1])),
+        "percent": draw(PERCENTS),
+        "off_fen": draw(st.sampled_from([0, 100])),
+        "other_line": draw(st.booleans()),
+        "scope": draw(scopes),
+    }
+    some = st.lists(st.sampled_from(["a", "b"]), unique=True, max_size=2)
+    products = [
+        {
+            "id": line,
+            "services": ["fare"],
+            "modes": [line],
+            "fare": line,
+            "fare_fen": 0,
+            "percent": draw(PERCENTS),
+            "percent_in": draw(st.sampled_from([{}, {"out": 80}])),
+            "accumulates": draw(some),
+            "transfers": draw(st.sampled_from([[], ["change"]])),
+        }
+        for line in ("x", "y")
+    ]
+    return {
+        "round_fen": draw(st.sampled_from([1, 5])),
+        "service_day_starts": draw(st.sampled_from(["00:00", "04:30"])),
+        "lines": {line: {"mode": line, "stops": STOPS} for line in ("x", "y")},
+        "fares": {line: draw(tables(line)) for line in ("x", "y")},
+        "accumulations": sums,
+        "transfers": {"change": change},
+        "grace": draw(st.sampled_from([None, {"rides": 1}])),
+        "products": products,
+    }
+
+
+TAPS = st.builds(
+    Tapped,
+    after_min=st.sampled_from([0, 1, 5, 20, 50, 130, 700, 3000]),
+    who=st.integers(0, 2),
+    line=st.sampled_from(["x", "x", "y"]),
+    stop=st.integers(0, 8),  # the last is not a stop of the line
+    role=st.sampled_from([Role.ANY, Role.ANY, Role.ENTRY, Role.EXIT]),
+    run=st.integers(0, 1),
+    ceiling_fen=st.sampled_from([None, None, 300, 600]),
+    voided=st.sampled_from([False] * 9 + [True]),
+    trusted=st.sampled_from([False] * 9 + [True]),
+)
+LIVES = st.lists(TAPS, min_size=1, max_size=25)
+PEOPLE = (("card", "zhang"), ("phone", "zhang"), ("stranger", None))
+
+
+def live(tariff: dict[str, Any], taps: list[Tapped], vehicles: int = 1) -> list[Riding]:
+    """Everybody's taps on so many vehicles, each of which knows of itself only."""
+    known = msgspec.json.decode(json.dumps(tariff), type=Tariff)
+    assert list(tariff_check.faults(known)) == []
+    ridings = [Riding(known, terminal=f"T{number}") for number in range(vehicles)]
+    at_ms = START
+    for number, one in enumerate(taps):
+        at_ms += one.after_min * MINUTE_MS + 1
+        vehicle = (number * 7 + one.stop) % vehicles
+        riding, (who, account) = ridings[vehicle], PEOPLE[one.who]
+        where = Where(vehicle=f"bus-{vehicle}", line=one.line, stop=f"s{one.stop}", run=one.run)
+        unknown: dict[str, Any] = {"status_index": ("nowhere", 1)} if one.trusted else {}
+        outcome = riding.tap(
+            at_ms, who, account=account, where=where, role=one.role, ceiling_fen=one.ceiling_fen, **unknown
+        )
+        if outcome.charge is not None:
+            assert one.ceiling_fen is None or outcome.charge.amount_fen <= one.ceiling_fen
+            parts = outcome.charge.parts
+            assert not parts or sum(part.fen for part in parts) == outcome.charge.amount_fen
+            if one.voided:
+                of = riding.entries[-1].name
+                at = Instant(utc_ms=at_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
+                riding.write(Voided(who="7", why="asked", of=of), at)
+    return ridings
+
+
+def capped_sums(riding: Riding) -> dict[tuple[bytes, str, int], int]:
+    """What the entries added, by party, accumulation and window; voided ones taken away."""
+    sums: dict[tuple[bytes, str, int], int] = defaultdict(int)
+    for name, use in riding.uses.items():
+        for effect in riding.entries[name.sequence - 1].fact.effects:  # type: ignore[union-attr]  # a decision
+            if isinstance(effect, Added) and use.persons_charged:
+                sums[effect.party, effect.id, effect.window] += effect.fen
+    return sums
+
+
+@settings(max_examples=120)
+@given(tariffs(), LIVES, st.integers(0, 1 << 30))
+def test_one_terminal_and_head_office_come_to_the_same_fen(
+    tariff: dict[str, Any], taps: list[Tapped], seed: int
+) -> None:
+    """Ride by ride, and in any order of arrival; no sum above its cap."""
+    (riding,) = live(tariff, taps)
+    for (_, name, _), fen in capped_sums(riding).items():
+        cap = tariff["accumulations"][name]["cap_fen"]
+        assert cap is None or fen <= cap
+    records = riding.records()
+    first = clear(records, tariff)
+    assert [(ride.name[2], ride.due) for ride in first.rides] == [(ride.name[2], ride.charged) for ride in first.rides]
+    assert first.due == first.charged == riding.charged_fen
+    Random(seed).shuffle(records)
+    assert clear([*records, *records[:5]], tariff).due == first.due
+
+
+@settings(max_examples=60)
+@given(tariffs(), LIVES, st.integers(0, 1 << 30))
+def test_terminals_that_do_not_know_of_each_other(tariff: dict[str, Any], taps: list[Tapped], seed: int) -> None:
+    """Head office's own sums keep the caps, whatever arrived first; each terminal's keep them too."""
+    ridings = live(tariff, taps, vehicles=3)
+    records = [record for riding in ridings for record in riding.records()]
+    first = clear(records, tariff)
+    Random(seed).shuffle(records)
+    again = clear(records, tariff)
+    assert [(ride.name, ride.due) for ride in first.rides] == [(ride.name, ride.due) for ride in again.rides]
+    assert first.charged == sum(riding.charged_fen for riding in ridings)
+    sums: dict[tuple[str, bytes, str], int] = defaultdict(int)
+    for ride in first.rides:
+        for name, (party, fen) in ride.into.items():
+            if ride.stands:
+                sums[name, party, first._window(tariff["accumulations"][name]["period"], ride.at_ms)] += fen
+    for (name, _, _), fen in sums.items():
+        cap = tariff["accumulations"][name]["cap_fen"]
+        assert cap is None or fen <= cap
+
+
+# --------------------------------------------------------------------------- the rig first catches a planted bug
+
+CAPPED: dict[str, Any] = {
+    "lines": {line: {"mode": line, "stops": STOPS} for line in ("x", "y")},
+    "fares": {"x": {"fare_fen": 201}, "y": {"fare_fen": 301}},
+    "accumulations": {
+        "a": {"period": "day", "cap_fen": 600},
+        "b": {"period": "month", "discounts": [{"from_fen": 250, "percent": 50}]},
+    },
+    "transfers": {"change": {"within_s": 3600, "off_fen": 50, "percent": 100, "other_line": True}},
+    "products": [
+        {
+            "id": line,
+            "services": ["fare"],
+            "modes": [line],
+            "fare": line,
+            "fare_fen": 0,
+            "accumulates": ["a", "b"],
+            "transfers": ["change"],
+        }
+        for line in ("x", "y")
+    ],
+}
+
+
+PLANTS: dict[str, Callable[[], Any]] = {
+    "no cap": lambda: patch.object(quote, "EVERY_RULE", [one for one in quote.EVERY_RULE if one is not quote.caps]),
+    "rounds down": lambda: patch.object(quote, "share", lambda fen, percent, unit: fen * percent // 100),
+    "head office forgets transfers": lambda: patch.object(clearing.Clearing, "_transfer", lambda *a, **k: a[4]),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_a_planted_bug_is_noticed(plant: str) -> None:
+    """On one ordinary day."""
+    ride = Tapped(20, 2, "x", 1, Role.ANY, 0, None, False, False)
+    day = [ride._replace(line=line) for line in ("x", "y", "x", "y", "y")]
+
+    def differs() -> bool:
+        (riding,) = live(CAPPED, day)
+        found = clear(riding.records(), CAPPED)
+        return any(one.due != one.charged for one in found.rides)
+
+    assert not differs()
+    with PLANTS[plant]():
+        assert differs()

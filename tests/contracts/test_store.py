@@ -115,6 +115,8 @@ class TestStore:
         rides.append(await store.append(draft(_adding("anna", "2", anna))))
         await store.append(draft(Voided(who="7", why="wrong key", of=rides[0].name)))
         await store.append(draft(Voided(who="7", why="twice", of=rides[0].name)))
+        before = store.ledgers((anna,))
+        assert [one.sums for one in before.values()] == [(Sum(id="day", window=9, fen=200, count=1),)]
         signed_on = (await store.append(draft(SignedOn(who="7", where=Where(line="12"))))).name
         await store.close()
         store = make()

@@ -171,7 +171,7 @@ def capped_sums(riding: Riding) -> dict[tuple[bytes, str, int], int]:
     return sums
 
 
-@settings(max_examples=120)
+@settings(max_examples=100, deadline=None)
 @given(tariffs(), LIVES, st.integers(0, 1 << 30))
 def test_one_terminal_and_head_office_come_to_the_same_fen(
     tariff: dict[str, Any], taps: list[Tapped], seed: int
@@ -189,7 +189,7 @@ def test_one_terminal_and_head_office_come_to_the_same_fen(
     assert clear([*records, *records[:5]], tariff).due == first.due
 
 
-@settings(max_examples=60)
+@settings(max_examples=50, deadline=None)
 @given(tariffs(), LIVES, st.integers(0, 1 << 30))
 def test_terminals_that_do_not_know_of_each_other(tariff: dict[str, Any], taps: list[Tapped], seed: int) -> None:
     """Head office's own sums keep the caps, whatever arrived first; each terminal's keep them too."""

@@ -20,6 +20,7 @@ from simulators.parameters import ParameterOffice
 from simulators.store import Disk, SimulatedStore
 from terminal.assemble import LaneParts, Parts, Terminal
 from terminal.core.entries import Decided, Entry, Fact
+from terminal.core.fares.trips import Role
 from terminal.core.model import GateSignal, PassageMode, Reason, Verdict
 from terminal.core.parameters import Policies
 from terminal.ports import OfficeError, RawParameters
@@ -108,7 +109,9 @@ class Door:
 class World:
     """One vehicle or site, its terminal, and head office."""
 
-    def __init__(self, place: Path, service: str, passage: PassageMode) -> None:
+    def __init__(
+        self, place: Path, service: str, passage: PassageMode, roles: tuple[Role, Role] = (Role.ANY, Role.ANY)
+    ) -> None:
         self.clock = SimulatedClock(NOW_MS)
         self.disk = Disk(seed=1)
         keys = pki.write_office_keys(place / "office-keys")
@@ -120,7 +123,7 @@ class World:
         self.front, self.rear = Door("front", self.clock), Door("rear", self.clock)
         self.ignition = Ignition()
         self.open_when_unwritable = False
-        self._service, self._passage = service, passage
+        self._service, self._passage, self._roles = service, passage, roles
         self.terminal: Terminal | None = None
         self._running: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
@@ -146,13 +149,17 @@ class World:
                 lanes=[
                     LaneParts(
                         LaneRules(
-                            door.name, self._service, self._passage, open_when_unwritable=self.open_when_unwritable
+                            door.name,
+                            self._service,
+                            self._passage,
+                            open_when_unwritable=self.open_when_unwritable,
+                            role=role,
                         ),
                         [door.reader],
                         door.gate,
                         [door.indicator],
                     )
-                    for door in doors
+                    for door, role in zip(doors, self._roles, strict=True)
                 ],
                 upload_rules=UploadRules(longest_wait_s=5.0),
                 random=Random(1),
@@ -229,12 +236,14 @@ class World:
 Told = Callable[[World], Awaitable[None]]
 
 
-def story(service: str, passage: PassageMode) -> Callable[[Told], Callable[[Path], None]]:
+def story(
+    service: str, passage: PassageMode, roles: tuple[Role, Role] = (Role.ANY, Role.ANY)
+) -> Callable[[Told], Callable[[Path], None]]:
     """Make a story a test: told once, in a new world, on a loop that jumps; nothing is left running."""
 
     def make(told: Told) -> Callable[[Path], None]:
         async def tell(place: Path) -> None:
-            world = World(place, service, passage)
+            world = World(place, service, passage, roles)
             try:
                 await world.start()
                 await told(world)

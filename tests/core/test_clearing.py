@@ -69,53 +69,63 @@ def tables(draw: st.DrawFn, name: str) -> dict[str, Any]:
     return {"measure": measure, "bands": bands, "beyond": beyond, "tap_out": tap_out, "most_fen": most}
 
 
+SCOPES = st.sampled_from(["medium", "channel", "account"])
+
+
+@st.composite
+def accumulations(draw: st.DrawFn) -> dict[str, Any]:
+    """A sum of any period and scope, with a cap, discounts, both or neither."""
+    froms = sorted(draw(st.sets(st.integers(0, 1500), max_size=2)))
+    return {
+        "period": draw(st.sampled_from(["day", "week", "month"])),
+        "scope": draw(SCOPES),
+        "cap_fen": draw(st.one_of(st.none(), st.integers(0, 1500))),
+        "discounts": [{"from_fen": fen, "percent": draw(PERCENTS)} for fen in froms],
+    }
+
+
+TRANSFERS = st.fixed_dictionaries(
+    {
+        "within_s": st.sampled_from([600, 3600]),
+        "grace_s": st.just(60),
+        "since": st.sampled_from(["first", "last"]),
+        "most": st.sampled_from([None, 1]),
+        "percent": PERCENTS,
+        "off_fen": st.sampled_from([0, 100]),
+        "other_line": st.booleans(),
+        "scope": SCOPES,
+    }
+)
+
+
+@st.composite
+def products(draw: st.DrawFn, line: str) -> dict[str, Any]:
+    """The one product of a line."""
+    return {
+        "id": line,
+        "services": ["fare"],
+        "modes": [line],
+        "fare": line,
+        "fare_fen": 0,
+        "percent": draw(PERCENTS),
+        "percent_in": draw(st.sampled_from([{}, {"out": 80}])),
+        "accumulates": draw(st.lists(st.sampled_from(["a", "b"]), unique=True, max_size=2)),
+        "transfers": draw(st.sampled_from([[], ["change"]])),
+    }
+
+
 @st.composite
 def tariffs(draw: st.DrawFn) -> dict[str, Any]:
     """Two lines, each with its table and product; sums, caps, bands and transfers of every kind."""
-    scopes = st.sampled_from(["medium", "channel", "account"])
-    sums = {}
-    for name in ("a", "b"):
-        froms = sorted(draw(st.sets(st.integers(0, 1500), max_size=2)))
-        sums[name] = {
-            "period": draw(st.sampled_from(["day", "week", "month"])),
-            "scope": draw(scopes),
-            "cap_fen": draw(st.one_of(st.none(), st.integers(0, 1500))),
-            "discounts": [{"from_fen": fen, "percent": draw(PERCENTS)} for fen in froms],
-        }
-    change = {
-        "within_s": draw(st.sampled_from([600, 3600])),
-        "grace_s": 60,
-        "since": draw(st.sampled_from(["first", "last"])),
-        "most": draw(st.sampled_from([None, 1])),
-        "percent": draw(PERCENTS),
-        "off_fen": draw(st.sampled_from([0, 100])),
-        "other_line": draw(st.booleans()),
-        "scope": draw(scopes),
-    }
-    some = st.lists(st.sampled_from(["a", "b"]), unique=True, max_size=2)
-    products = [
-        {
-            "id": line,
-            "services": ["fare"],
-            "modes": [line],
-            "fare": line,
-            "fare_fen": 0,
-            "percent": draw(PERCENTS),
-            "percent_in": draw(st.sampled_from([{}, {"out": 80}])),
-            "accumulates": draw(some),
-            "transfers": draw(st.sampled_from([[], ["change"]])),
-        }
-        for line in ("x", "y")
-    ]
     return {
         "round_fen": draw(st.sampled_from([1, 5])),
         "service_day_starts": draw(st.sampled_from(["00:00", "04:30"])),
         "lines": {line: {"mode": line, "stops": STOPS} for line in ("x", "y")},
         "fares": {line: draw(tables(line)) for line in ("x", "y")},
-        "accumulations": sums,
-        "transfers": {"change": change},
+        "accumulations": {name: draw(accumulations()) for name in ("a", "b")},
+        "transfers": {"change": draw(TRANSFERS)},
         "grace": draw(st.sampled_from([None, {"rides": 1}])),
-        "products": products,
+        "products": [draw(products(line)) for line in ("x", "y")],
     }
 
 
@@ -204,7 +214,7 @@ def test_terminals_that_do_not_know_of_each_other(tariff: dict[str, Any], taps: 
     for ride in first.rides:
         for name, (party, fen) in ride.into.items():
             if ride.stands:
-                sums[name, party, first._window(tariff["accumulations"][name]["period"], ride.at_ms)] += fen
+                sums[name, party, first._prices.window(tariff["accumulations"][name]["period"], ride.at_ms)] += fen
     for (name, _, _), fen in sums.items():
         cap = tariff["accumulations"][name]["cap_fen"]
         assert cap is None or fen <= cap

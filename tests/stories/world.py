@@ -138,7 +138,6 @@ class World:
     async def start(self) -> None:
         """Switch the terminal on."""
         self._stop = asyncio.Event()
-        doors = (self.front, self.rear)
         self.terminal = Terminal(
             Parts(
                 terminal="T1",
@@ -159,7 +158,7 @@ class World:
                         door.gate,
                         [door.indicator],
                     )
-                    for door, role in zip(doors, self._roles, strict=True)
+                    for door, role in zip((self.front, self.rear), self._roles, strict=True)
                 ],
                 upload_rules=UploadRules(longest_wait_s=5.0),
                 random=Random(1),

@@ -39,6 +39,7 @@ class CardIssuer:
             terminal=bytes.fromhex(terminal),
             purse_master=self._bytes("purse", 16),
             identity_master=self._bytes("identity", 16),
+            tac_master=self._bytes("tac", 16),
             algorithm=self.algorithm,
         )
 

@@ -20,6 +20,7 @@ from terminal.core.model import HeldProduct, Reason, Ref
 from terminal.core.parameters import (
     Block,
     BlockScope,
+    Cards,
     Condition,
     Deny,
     FileRow,
@@ -32,9 +33,12 @@ from terminal.core.parameters import (
     PassBackScope,
     Policies,
     Product,
+    PurseRules,
+    SocialSecurityRules,
     Status,
     StatusList,
     Tariff,
+    TripFares,
 )
 from terminal.core.parameters_load import load
 
@@ -100,6 +104,32 @@ TARIFF = Tariff(
 )
 
 
+# Regional bits are made up: no operator's agreement stands behind them.
+CARDS = Cards(
+    social_security=SocialSecurityRules(),
+    purse=PurseRules(
+        products=(
+            Product(
+                id="purse",
+                services=("fare",),
+                fare_fen=160,
+                scopes=(BlockScope.PURSE,),
+                pass_back=PassBack(window_s=600, companions=3, scope=PassBackScope.MEDIUM),
+            ),
+            Product(id="purse-day", services=("admission",), fare_fen=1000, scopes=(BlockScope.PURSE,)),
+        ),
+        trips=TripFares(
+            fares={"0001": {"0001": 100, "0002": 200, "0003": 300}, "0002": {"0001": 200, "0003": 200}},
+            max_fare_fen=600,
+        ),
+        city="5101",
+        operator="0042",
+        acquirer="0000000051010001",
+        home_issuers=("01045100ffffffff",),
+    ),
+)
+
+
 @dataclass
 class ParameterOffice:
     """Writes sets into one directory; change its fields, then `publish` again."""
@@ -117,6 +147,7 @@ class ParameterOffice:
     tariff: Tariff = TARIFF
     policies: Policies = Policies(hotline="12333")
     issuers: Issuers | None = None
+    cards: Cards = CARDS
 
     def ref(self, namespace: str, number: bytes) -> Ref:
         """The keyed hash of a number under the newest link key."""
@@ -170,4 +201,5 @@ class ParameterOffice:
             "deny": Deny(blocks=tuple(self.blocks)),
             "status": Status(lists=self.status),
             "office": self.office,
+            "cards": self.cards,
         }

@@ -9,10 +9,11 @@ Laws of this file:
 from dataclasses import dataclass, field
 
 from simulators.card import OK, UnknownCommand, parse
-from simulators.purse_keys import Algorithm, cbc_mac, diversify, encrypt, session_key
+from simulators.purse_keys import Algorithm, block_size, cbc_mac, diversify, encrypt, session_key, tac
 
 WRONG_STATE, MAC_WRONG, NO_KEY = b"\x69\x85", b"\x93\x02", b"\x94\x03"
 INTERNAL_USAGE = 0x68  # three levels, kind 8: our own choice
+TAC_USAGE = 0x44
 
 
 @dataclass
@@ -22,6 +23,7 @@ class SimulatedModule:
     terminal: bytes  # 6 bytes
     purse_master: bytes
     identity_master: bytes
+    tac_master: bytes
     serial: bytes = bytes.fromhex("00010000000000000001")
     algorithm: Algorithm = Algorithm.DES3  # of internal authentication; a purchase names its own
     delay_s: float = 0.0
@@ -62,12 +64,8 @@ class SimulatedModule:
                 if expected is None:
                     return WRONG_STATE
                 return OK if apdu.data == expected else MAC_WRONG
-            case "80fa0000":
-                key, self._key = self._key, None
-                if key is None:
-                    return WRONG_STATE
-                block = apdu.data if self.algorithm is Algorithm.DES3 else apdu.data + bytes(8)
-                return encrypt(self.algorithm, key, block)[:8] + OK
+            case "80fa0000" | "80fa0500":
+                return self._compute(apdu.p1, apdu.data)
         if (apdu.cla, apdu.ins) == (0x80, 0x1A):
             return self._diversify(apdu.p1, apdu.data)
         raise UnknownCommand(command.hex())
@@ -89,13 +87,27 @@ class SimulatedModule:
         return transaction + cbc_mac(algorithm, session, amount + kind + self.terminal + when) + OK
 
     def _diversify(self, usage: int, factors: bytes) -> bytes:
-        if usage != INTERNAL_USAGE or len(factors) != 24:
+        if (usage, len(factors)) == (TAC_USAGE, 16):
+            self._key = debit_key(self.algorithm, self.tac_master, factors[:8], factors[8:])
+            return OK
+        if (usage, len(factors)) != (INTERNAL_USAGE, 24):
             return NO_KEY
         key = self.identity_master
         for start in (0, 8, 16):
             key = diversify(self.algorithm, key, factors[start : start + 8])
         self._key = key
         return OK
+
+    def _compute(self, mode: int, data: bytes) -> bytes:
+        """80FA: mode 00 enciphers eight bytes, mode 05 makes a TAC over IV ‖ padded data."""
+        key, self._key = self._key, None
+        if key is None:
+            return WRONG_STATE
+        if mode == 0x05:
+            unpadded = data[block_size(self.algorithm) :].rstrip(b"\x00")[:-1]
+            return tac(self.algorithm, key, unpadded) + OK
+        block = data if self.algorithm is Algorithm.DES3 else data + bytes(8)
+        return encrypt(self.algorithm, key, block)[:8] + OK
 
     def _challenge(self) -> bytes:
         self._randoms += 1

@@ -30,6 +30,8 @@ class SocialSecurityApplication:
     expires: str = "20340101"
     card_number: bytes = b"A12345678"
     select_p1: tuple[int, ...] = (0x02, 0x00)  # which forms of SELECT EF this card understands
+    short_identifiers: bool = True  # whether a record can be read without selecting its file
+    data_first: bool = False  # how it takes the 16 bytes of INTERNAL AUTHENTICATE
     algorithm: Algorithm = Algorithm.DES3
     key_index: int = 0x01
     aid: bytes = field(default=AID, repr=False)
@@ -72,6 +74,8 @@ class SocialSecurityApplication:
     def _read_record(self, apdu: Apdu) -> bytes:
         """By tag (P2 = 00), by number in the selected file (P2 = 04), or by number and short identifier (P2 = 2C)."""
         file = EF05 if apdu.p2 == 0x2C else self._file
+        if apdu.p2 == 0x2C and not self.short_identifiers:
+            return WRONG_P1
         if file == EF06:
             raise UnknownCommand("name and citizen number are not read")
         if file != EF05 or apdu.p2 not in (0x00, 0x04, 0x2C):
@@ -86,7 +90,9 @@ class SocialSecurityApplication:
     def _internal_authenticate(self, apdu: Apdu) -> bytes:
         if apdu.p2 != self.key_index or len(apdu.data) != 16:
             return WRONG_P1
-        return proof(self.algorithm, self.key, apdu.data[:8], apdu.data[8:]) + OK
+        halves = apdu.data[:8], apdu.data[8:]
+        diversifier, data = reversed(halves) if self.data_first else halves
+        return proof(self.algorithm, self.key, diversifier, data) + OK
 
 
 def card_key(algorithm: Algorithm, master: bytes, identification: bytes) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from terminal.core import entries, ledger, projection
+from terminal.core.debit import Debit
 from terminal.core.entries import NOTHING, Alarm, BadEntry, Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
@@ -162,6 +163,10 @@ class SimulatedStore:
         """See the port."""
         rows = {stored.name: stored.row for stored in self.disk.stored}
         return [use for use in self._uses.values() if rows[use.name or name] >= rows.get(name, 0)]
+
+    def doubts(self) -> Sequence[tuple[Ref, Debit]]:
+        """See the port."""
+        return ledger.doubts({party: kept for party, (_, kept) in self._ledgers.items()})
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""

@@ -22,13 +22,16 @@ import drivers
 from drivers.clock import SystemClock
 from terminal import __version__
 from terminal.core import sm2
-from terminal.core.entries import Alarm, Fact, ParametersChanged, PassageUnknown, Started, Stopped
+from terminal.core.cards import APPLICATIONS, transit_purse, uid_card
+from terminal.core.debit import DebitState
+from terminal.core.entries import Alarm, DebitSettled, Fact, ParametersChanged, PassageUnknown, Started, Stopped
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
 from terminal.core.retention import RetentionRules
 from terminal.core.services import SERVICES
 from terminal.core.time import settle
 from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store, StoreFull
+from terminal.runtime.card_path import CardParts
 from terminal.runtime.clock_watch import ClockWatch
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
@@ -55,6 +58,7 @@ class LaneParts:
     readers: Sequence[CodeReader]
     gate: Gate
     indicators: Sequence[Indicator]
+    cards: CardParts = field(default_factory=CardParts)
 
 
 @dataclass
@@ -109,7 +113,9 @@ class Terminal:
                 rules=parts.upload_rules,
                 random=parts.random,
             )
-            self.lanes = [Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators) for lane in parts.lanes]
+            self.lanes = [
+                Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators, lane.cards) for lane in parts.lanes
+            ]
             why = await self._serve(self._workers(site, sync, uploader), stop)
             await journal.written(Stopped(why=why), site.now())
             await uploader.drain(parts.stop_upload_s)
@@ -132,6 +138,10 @@ class Terminal:
         started = Started(version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names)
         facts: list[Fact] = [started, ParametersChanged(version=parameters.version, versions=parameters.versions)]
         facts += [PassageUnknown(of=use.name) for use in journal.open_uses() if use.name is not None]
+        facts += [
+            DebitSettled(lane="", of=debit.of, medium_ref=medium, state=DebitState.UNKNOWN, why="restart")
+            for medium, debit in journal.doubts()
+        ]
         try:
             while facts:
                 await journal.append(facts[0], site.now())
@@ -340,4 +350,20 @@ def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clo
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),
         indicators=[open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],
+        cards=_cards(settings, lane, clock),
     )
+
+
+def _cards(settings: Settings, lane: LaneSettings, clock: Clock) -> CardParts:
+    """The card slots of a lane, with what it takes and its secure module."""
+    module = None if lane.module is None else open_device(settings, lane.module, clock)
+    cards, where = lane.cards, f"lanes.{lane.name}.cards"
+    known = (*APPLICATIONS, uid_card.NAME)
+    unknown = [name for name in cards.accepts if name not in known]
+    if unknown:
+        raise SettingsError(str(settings.file), where, f"no application {unknown[0]!r}", f"known: {', '.join(known)}")
+    if transit_purse.NAME in cards.accepts and module is None:
+        hint = f"add a [lanes.{lane.name}.module] table: a purse is never debited without its secure module"
+        raise SettingsError(str(settings.file), where, "a purse without a secure module", hint)
+    slots = [open_device(settings, slot, clock) for slot in lane.slots]
+    return CardParts(slots=slots, module=module, rules=cards)

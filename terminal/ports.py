@@ -9,6 +9,7 @@ Laws of this file:
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import (
@@ -193,6 +194,9 @@ class Store(Protocol):
 
     def uses_from(self, name: EntryName) -> Sequence[Use]:
         """Uses begun by this entry or a later one, oldest first: for a shift's totals, never for a tap."""
+
+    def doubts(self) -> Sequence[tuple[Ref, Debit]]:
+        """Mediums whose newest debit is open: for the start, never for a tap."""
 
     def open_uses(self) -> Sequence[Use]:
         """Uses still `reserved`, oldest first: after a restart each becomes `passage unknown`."""

@@ -8,10 +8,11 @@ Laws of this file:
 
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.core.fares.trips import Role
 from terminal.core.model import PassageMode, Value
 from terminal.core.retention import LEAST_DAYS, RetentionRules
@@ -39,6 +40,21 @@ class Device(Value, frozen=True):
     options: dict[str, Any]
 
 
+class CardSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """`[lanes.NAME.cards]`"""
+
+    accepts: tuple[str, ...] = ()  # applications, likeliest first: transit_purse, social_security_card, uid_card
+    stage: Stage = Stage.RIDE  # what a purse's tap is here: ride, both, entry or exit
+    line: str = "0000"  # four hexadecimal digits, as cards keep them
+    station: str = "0000"
+    two_cards: Literal["refuse", "in_turn"] = "refuse"
+
+    def rules(self) -> CardRules:
+        """As a lane takes them."""
+        place = CardPlace(stage=self.stage, line=self.line, station=self.station)
+        return CardRules(accepts=self.accepts, place=place, two_cards=self.two_cards)
+
+
 class LaneSettings(Value, frozen=True):
     """`[lanes.NAME]`"""
 
@@ -50,6 +66,9 @@ class LaneSettings(Value, frozen=True):
     readers: tuple[Device, ...]
     gate: Device | None
     indicators: tuple[Device, ...]
+    slots: tuple[Device, ...] = ()  # card readers
+    module: Device | None = None  # the PSAM
+    cards: CardRules = CardRules()
 
 
 class TerminalSettings(Value, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +98,10 @@ class Settings(Value, frozen=True):
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
     service: str
     passage: PassageMode
-    readers: list[dict[str, Any]]
+    readers: list[dict[str, Any]] = []
+    slots: list[dict[str, Any]] = []
+    module: dict[str, Any] | None = None
+    cards: dict[str, Any] = {}
     gate: dict[str, Any] | None = None
     indicators: list[dict[str, Any]] = []
     when_unwritable: str = "shut"
@@ -141,6 +163,9 @@ def _lane(name: str, lane: _Lane) -> LaneSettings:
         readers=tuple(_device(f"{where}.readers[{n}]", table) for n, table in enumerate(lane.readers)),
         gate=None if lane.gate is None else _device(f"{where}.gate", lane.gate),
         indicators=tuple(_device(f"{where}.indicators[{n}]", table) for n, table in enumerate(lane.indicators)),
+        slots=tuple(_device(f"{where}.slots[{n}]", table) for n, table in enumerate(lane.slots)),
+        module=None if lane.module is None else _device(f"{where}.module", lane.module),
+        cards=_convert(name, f"{where}.cards", lane.cards, CardSettings).rules(),
     )
 
 
@@ -159,9 +184,9 @@ def _check(file: str, settings: Settings) -> None:
         where = f"lanes.{lane.name}"
         if lane.when_unwritable not in ("shut", "open"):
             raise SettingsError(file, where, "when_unwritable is neither shut nor open", 'write "shut" or "open"')
-        if not lane.readers:
-            raise SettingsError(file, where, "no readers", f"add a [[{where}.readers]] table")
-        for device in (lane.gate, *lane.indicators, *lane.readers):
+        if not lane.readers and not lane.slots:
+            raise SettingsError(file, where, "no readers", f"add a [[{where}.readers]] or [[{where}.slots]] table")
+        for device in (lane.gate, *lane.indicators, *lane.readers, *lane.slots, lane.module):
             _check_wired(file, device, settings.boards)
     _check_wired(file, settings.power, settings.boards)
     for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):

@@ -3,7 +3,8 @@
 import time
 from hashlib import sha256
 
-from terminal.core.entries import Decided, Draft, Fact, PassageAnnulled, Passed
+from terminal.core.debit import PurseDebit
+from terminal.core.entries import DebitIntended, Decided, Draft, Fact, PassageAnnulled, Passed
 from terminal.core.model import (
     Charge,
     EntryName,
@@ -83,3 +84,16 @@ def walked(of: EntryName, passed: int = 1) -> Passed:
 
 def annulled(of: EntryName, passed: int = 0) -> PassageAnnulled:
     return PassageAnnulled(lane="gate", of=of, passed=passed)
+
+
+DEBIT = PurseDebit(
+    type=6, amount_fen=160, balance_fen=5000, counter=41, terminal=bytes(6), transaction=bytes(4), when=bytes(7),
+    algorithm=0, product="purse", fare_type="flat", grants=True,
+)  # fmt: skip
+
+
+def intended(who: str = "anna") -> DebitIntended:
+    return DebitIntended(
+        lane="gate", service="fare", issuer="01045100", medium_ref=ref(f"medium {who}"), account_ref=None, debit=DEBIT,
+        evidence=decided().evidence, module="00",
+    )  # fmt: skip

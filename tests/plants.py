@@ -23,6 +23,7 @@ from terminal.core.entries import Decided, Entry, Fact, Receipt
 from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Ref, Refusal, Use, UseState
 from terminal.core.time import settle
 from terminal.ports import Office, StoreFull
+from terminal.runtime.card_doubts import Tap
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane
 from terminal.runtime.site import Site
@@ -35,9 +36,9 @@ class GateBeforeJournal(Lane):
     """Orders the opening as soon as it is decided, while the entry is on its way to the disk."""
 
     def _judge(
-        self, claim: Credential | Refusal, presentation: Presentation, at: Instant
+        self, claim: Credential | Refusal, presentation: Presentation, at: Instant, tap: Tap | None = None
     ) -> tuple[Outcome, Decided, Use | None]:
-        outcome, fact, use = super()._judge(claim, presentation, at)
+        outcome, fact, use = super()._judge(claim, presentation, at, tap)
         if outcome.decision.granted:
             self._hasty = asyncio.ensure_future(self._order(outcome.persons, presentation.at))
         return outcome, fact, use

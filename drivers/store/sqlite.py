@@ -23,6 +23,8 @@ from drivers.store.head_file import HeadFile
 from drivers.store.recovery import connect
 from drivers.store.schema import migrate
 from drivers.store.writer import Writer
+from terminal.core import ledger
+from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
@@ -165,6 +167,11 @@ class SqliteStore:
         """See the port."""
         tail, row = self._owner.projector.tail, tables.row_of(self._reader, name)
         return tail.uses_from(tables.uses_from(self._reader, row), row)
+
+    def doubts(self) -> Sequence[tuple[Ref, Debit]]:
+        """See the port."""
+        tail = self._owner.projector.tail
+        return ledger.doubts(tables.all_ledgers(self._reader) | tail.ledgers)
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""

@@ -15,6 +15,8 @@ from typing import get_args
 import cbor2
 import msgspec
 
+from terminal.core.card import Assurance, CardFacts
+from terminal.core.debit import DebitMade, DebitProof, DebitState, PurseDebit
 from terminal.core.ledger import Effect, Where
 from terminal.core.model import (
     Charge,
@@ -97,6 +99,33 @@ class Decided(Value, frozen=True, tag="decision"):
     tap: Tap = Tap.RIDE
     where: Where = Where()
     effects: tuple[Effect, ...] = ()  # what it changes in ledgers (core/ledger.py)
+    assurance: Assurance = Assurance.SIGNED
+    card: CardFacts | None = None  # where a card was talked with
+    debit: DebitMade | None = None  # the debit this grant stands on, done
+
+
+class DebitIntended(Value, frozen=True, tag="debit_intended"):
+    """A card is about to be asked for money: durable before the command that takes it."""
+
+    lane: str
+    service: str
+    issuer: str
+    medium_ref: Ref
+    account_ref: Ref | None
+    debit: PurseDebit
+    evidence: Evidence
+    module: str  # the secure module's serial number, hexadecimal
+
+
+class DebitSettled(Value, frozen=True, tag="debit_settled"):
+    """What became of an intended debit, where no decision says so: done for an earlier trip, not done, or unknown."""
+
+    lane: str
+    of: EntryName
+    medium_ref: Ref
+    state: DebitState
+    why: str  # a closed list per writer: a status word, "card left", "restart", "prove", "log", "counter"
+    proof: DebitProof | None = None
 
 
 class DenialsSummed(Value, frozen=True, tag="denials"):
@@ -209,6 +238,8 @@ Fact = (
     | ContentKey
     | ParametersChanged
     | Decided
+    | DebitIntended
+    | DebitSettled
     | DenialsSummed
     | Passed
     | PassageAnnulled

@@ -73,6 +73,23 @@ def repeat_is_question(use: Use, lane: str) -> bool:
     return use.lane == lane and use.state is UseState.RESERVED
 
 
+def asked_again(credential: Credential, history: History, at: Instant, repeat_s: int) -> Use | None:
+    """The use a card that is held out again on the same vehicle asks about, or None."""
+    newest = next((use for use in history.same_party if _same_medium(credential, use)), None)
+    if newest is None or newest.passage is not PassageMode.ASSUMED or newest.state is not UseState.COMMITTED:
+        return None
+    return newest if at.utc_ms - newest.at_ms < repeat_s * 1000 else None
+
+
+def unwalked(credential: Credential, history: History, lane: str, at: Instant, honour_s: int) -> Use | None:
+    """The newest use of this card that was paid and not walked on, as far as anybody knows: it still holds."""
+    newest = next((use for use in history.same_party if _same_medium(credential, use)), None)
+    if newest is None or at.utc_ms - newest.at_ms >= honour_s * 1000:
+        return None
+    waits_here = newest.state is UseState.RESERVED and newest.lane == lane
+    return newest if waits_here or newest.state in (UseState.ANNULLED, UseState.UNKNOWN) else None
+
+
 def grants_inside(
     pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
 ) -> int:

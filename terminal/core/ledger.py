@@ -7,11 +7,12 @@ Laws of this file:
 - Taking a charge back undoes its effects person by person; what a newer effect replaced stays replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from terminal.core.base import EntryName, Ref, Value
+from terminal.core.debit import Debit, DebitState, PurseDebit
 
 # No window is longer than a month: what was last touched before this says nothing any more.
 MEMORY_MS = 32 * 86_400_000
@@ -75,6 +76,7 @@ class Ledger(Value, frozen=True):
     owed_fen: int = 0
     graces: int = 0  # rides taken on trust and not settled yet
     shift: Shift | None = None
+    debit: Debit | None = None  # of a purse: the newest one
 
 
 NOTHING = Ledger()
@@ -127,7 +129,23 @@ class ShiftBegan(Value, frozen=True, tag="shift"):
     party: Ref = SHIFT
 
 
-Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan
+class DebitBegan(Value, frozen=True, tag="debit_began"):
+    """A card is about to be asked for money."""
+
+    party: Ref
+    debit: PurseDebit
+
+
+class DebitEnded(Value, frozen=True, tag="debit_ended"):
+    """Something more is known of a debit."""
+
+    party: Ref
+    of: EntryName
+    state: DebitState
+    granted: bool = False
+
+
+Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan | DebitBegan | DebitEnded
 
 
 class Moment(Value, frozen=True):
@@ -154,6 +172,11 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
             return change(ledger, trip=None)
         case Owed(fen=fen, graces=graces):
             return change(ledger, owed_fen=max(0, ledger.owed_fen + fen), graces=max(0, ledger.graces + graces))
+        case DebitBegan(debit=debit):
+            assert moment.of is not None  # it is an entry of its own
+            return change(ledger, debit=Debit(of=moment.of, at_ms=moment.at_ms, debit=debit))
+        case DebitEnded():
+            return change(ledger, debit=_ended(ledger.debit, effect))
         case _:
             shift = Shift(who=effect.who, at_ms=moment.at_ms, where=moment.where, of=moment.of)
             return change(ledger, shift=shift if effect.who else None)
@@ -192,13 +215,22 @@ def merged(ledgers: Sequence[Ledger]) -> Ledger:
             owed_fen=total.owed_fen + one.owed_fen,
             graces=total.graces + one.graces,
             shift=total.shift or one.shift,
+            debit=max((d for d in (total.debit, one.debit) if d), key=lambda debit: debit.at_ms, default=None),
         )
     return total
 
 
+def doubts(ledgers: Mapping[Ref, Ledger]) -> list[tuple[Ref, Debit]]:
+    """Parties whose newest debit nobody heard the end of, and nobody told of yet."""
+    debits = [(party, kept.debit) for party, kept in ledgers.items()]
+    return [(party, debit) for party, debit in debits if debit is not None and debit.state is DebitState.OPEN]
+
+
 def may_forget(ledger: Ledger, touched_ms: int, now_ms: int) -> bool:
     """Whether nothing that may still matter is lost with a ledger last touched then."""
-    return ledger.trip is None and not ledger.owed_fen and not ledger.shift and now_ms - touched_ms > MEMORY_MS
+    doubt = ledger.debit is not None and ledger.debit.is_doubt
+    open_still = ledger.trip is not None or ledger.owed_fen or ledger.shift or doubt
+    return not open_still and now_ms - touched_ms > MEMORY_MS
 
 
 def encode(ledger: Ledger) -> bytes:
@@ -209,6 +241,13 @@ def encode(ledger: Ledger) -> bytes:
 def decode(data: bytes) -> Ledger:
     """The ledger of kept bytes. Raises ValueError."""
     return msgspec.msgpack.decode(data, type=Ledger)
+
+
+def _ended(debit: Debit | None, effect: DebitEnded) -> Debit | None:
+    """A later debit is not touched by what is learnt of an earlier one."""
+    if debit is None or debit.of != effect.of:
+        return debit
+    return msgspec.structs.replace(debit, state=effect.state, granted=debit.granted or effect.granted)
 
 
 def _added(sums: tuple[Sum, ...], effect: Added) -> tuple[Sum, ...]:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from terminal.core.base import EntryName as EntryName  # noqa: PLC0414  # taken from here
 from terminal.core.base import Ref as Ref  # noqa: PLC0414  # taken from here
 from terminal.core.base import Value as Value  # noqa: PLC0414  # taken from here
+from terminal.core.card import Assurance, CardState
+from terminal.core.debit import DebitKind
 from terminal.core.ledger import Effect, Where
 
 # --------------------------------------------------------------------------- time
@@ -106,6 +108,8 @@ class Credential(Value, frozen=True):
     ceiling_fen: int | None = None  # the issuer's single-spend ceiling
     status_index: tuple[str, int] | None = None  # (status list, index) of a card token
     key_ids: tuple[str, ...] = ()  # the keys that vouched for it, for evidence
+    assurance: Assurance = Assurance.SIGNED
+    card: CardState | None = None  # of a purse: money moves on the card itself
 
 
 # --------------------------------------------------------------------------- judging
@@ -142,6 +146,9 @@ class Reason(StrEnum):
     GRACE = "grace"  # on trust; settled next time
     CHARGED_TODAY = "charged_today"  # the driver asked
     NOT_CHARGED_TODAY = "not_charged_today"
+    PAID_BY_CARD = "paid_by_card"
+    ALIGHTED_BY_CARD = "alighted_by_card"
+    SETTLED_BY_CARD = "settled_by_card"  # the last trip had no end: both amounts are told
     # unreadable, or not ours
     MALFORMED = "malformed"
     TWO_CODES = "two_codes"  # more than one code before one window: which is meant?
@@ -183,6 +190,23 @@ class Reason(StrEnum):
     ONLINE_ONLY_SOCIAL_SECURITY = "online_only_social_security"
     ONLINE_ONLY_MEDICAL = "online_only_medical"
     ONLINE_ONLY_PAYMENT = "online_only_payment"
+    # a card
+    CARD_LEFT = "card_left"  # before anything was taken from it
+    PUT_CARD_BACK = "put_card_back"  # nobody knows whether it was debited
+    WAIT_FOR_CARD = "wait_for_card"  # somebody else's card has to come back first
+    TWO_CARDS = "two_cards"
+    CARD_UNREADABLE = "card_unreadable"
+    CARD_NOT_GENUINE = "card_not_genuine"
+    CARD_UNPROVEN = "card_unproven"  # it can be copied, and that is not enough for this service
+    CARD_EXPIRED = "card_expired"
+    CARD_TOO_SLOW = "card_too_slow"
+    CARD_COUNTER_FELL = "card_counter_fell"
+    CARD_REFUSED = "card_refused"  # it would not do what its own state should have allowed
+    PURSE_EXPIRED = "purse_expired"
+    PURSE_NOT_ACTIVE = "purse_not_active"
+    PURSE_LOCKED = "purse_locked"
+    PURSE_NOT_ROAMING = "purse_not_roaming"
+    MODULE_UNAVAILABLE = "module_unavailable"
     # the service
     NOT_ACCEPTED_HERE = "not_accepted_here"
     COMPANIONS_USED = "companions_used"
@@ -277,7 +301,15 @@ class Show(Value, frozen=True, tag=True):
     values: dict[str, str] = {}
 
 
-Act = OpenGate | Show
+class DebitPurse(Value, frozen=True, tag=True):
+    """Take so much from the purse that is in the field; the intention is written first."""
+
+    amount_fen: int
+    kind: DebitKind
+    charge: Charge
+
+
+Act = OpenGate | Show | DebitPurse
 
 
 class Outcome(Value, frozen=True):

@@ -197,6 +197,13 @@ class Policies(Value, frozen=True):
     max_uncertainty_s: int = 60  # a clock less sure than this decides nothing time-limited
     stale_after_s: int = 7 * 86400  # parameters older than this raise an alarm
     hotline: str = ""
+    static_cards: tuple[str, ...] = ()  # services that take a card which proved nothing, such as "loan"
+    weak_cards: tuple[str, ...] = ()  # services that take a bare card number; never where money moves
+    slow_card_ms: int = 0  # an answer slower than this may come through a relay; 0: not looked at
+    slow_card_refused: bool = False  # whether such a card is refused; otherwise it is flagged
+    card_repeat_s: int = 60  # the same card on the same vehicle within this asks "did it work?"
+    card_honour_s: int = 3600  # a debit nobody passed for lets its card pass without another within this
+    torn_wait_s: int = 20  # how long others wait for a card that left in the middle of its debit
 
 
 # --------------------------------------------------------------------------- deny.json, status.json, office.json
@@ -244,6 +251,54 @@ class OfficeKeys(Value, frozen=True):
     keys: tuple[OfficeKey, ...]
 
 
+# --------------------------------------------------------------------------- cards.json
+
+
+class SocialSecurityRules(Value, frozen=True):
+    """How social security cards are read and proved here. The defaults are what the published readers do."""
+
+    regions: tuple[str, ...] = ()  # issuing regions taken, six digits each; empty: every one
+    versions: tuple[str, ...] = ("1.00", "2.00", "3.00")
+    select_p1: tuple[int, ...] = (0x02, 0x00)  # P1 of SELECT EF, tried in order; both are in the field
+    key_index: int = 0x01  # P2 of INTERNAL AUTHENTICATE: the issuer's key ceremony says which
+    data_first: bool = False  # order of the 16 bytes: diversifier ‖ data, or the reverse; no text says which
+    key_usage: int = 0x68  # P1 of the secure module's 801A: three levels, by its maker's manual
+
+
+class TripFares(Value, frozen=True):
+    """What a trip costs that a card keeps between two taps."""
+
+    fares: dict[str, dict[str, int]] = {}  # station of entry → station of exit → fen, four digits each
+    max_fare_fen: int = 0  # of a trip whose other end nobody knows; without any discount
+    network: str = "vehicle"  # whose unended trip is ours: "vehicle": of this site's modules, "acquirer": of ours
+    longest_s: int = 4 * 3600  # a trip older than this has no other end
+    product: str = "trip"
+
+
+class PurseRules(Value, frozen=True):
+    """How transit purses are debited here: regional bits, each by the operator's own agreement."""
+
+    products: tuple[Product, ...]  # plain rides; the first eligible is taken
+    trips: TripFares = TripFares()
+    key_index: int = 0x01  # of the debit key, in INITIALIZE
+    mode: int = 0x02  # EF1E byte 9: 01 metro and 02 bus by gate code, the reverse by another tool: ask the operator
+    city: str = "0000"
+    acquirer: str = "0000000000000000"
+    operator: str = "0000"
+    home_issuers: tuple[str, ...] = ()  # EF15 bytes 0-7: cards that need no interoperability flag here
+    tac_usage: int = 0x44  # P1 of the secure module's 801A for the TAC key: two levels, by field code
+    two_factors: bool = True  # the secure module's 8070 names serial and issuer; False: the serial alone
+    least_balance_fen: int = 0  # to board; Beijing asks for 1 yuan
+    state_file: str = "1e"  # where the trip is kept: "1e" (EF1E), or "1a" (EF1A, as in Shanghai)
+
+
+class Cards(Value, frozen=True):
+    """cards.json; a set without it takes no cards."""
+
+    social_security: SocialSecurityRules | None = None
+    purse: PurseRules | None = None
+
+
 # --------------------------------------------------------------------------- the set
 
 
@@ -281,5 +336,6 @@ class ParameterSet(Value, frozen=True):
     passes_of: Mapping[Ref, tuple[HeldProduct, ...]]
     blocks_of: Mapping[Ref, tuple[Block, ...]]
     status_lists: Mapping[str, tuple[int, bytes]]  # name → (bits, inflated array)
+    cards: Cards = Cards()
     # Parsed keys and verified issuer certificates: they live as long as this set does, and no longer.
     verified: dict[bytes, Any] = msgspec.field(default_factory=dict)

@@ -20,6 +20,7 @@ from terminal.core import sealing, tariff_check
 from terminal.core.model import HeldProduct, Ref
 from terminal.core.parameters import (
     Block,
+    Cards,
     Deny,
     Issuers,
     Links,
@@ -43,8 +44,10 @@ PARTS: dict[str, type[Any]] = {
     "deny": Deny,
     "status": Status,
     "office": OfficeKeys,
+    "cards": Cards,
 }
 RECEIPT_SUITES = ("ES256", "EdDSA")
+OPTIONAL = {"cards"}  # a site without card readers has none
 LONGEST_FILE = 256 << 20
 LONGEST_STATUS_LIST = 64 << 20  # inflated
 
@@ -60,21 +63,23 @@ class ParametersError(ValueError):
 def load(raw: Mapping[str, bytes]) -> ParameterSet:
     """The set these files hold. Raises ParametersError."""
     manifest: Manifest = _decode("manifest", raw.get("manifest.json"), Manifest)
-    missing = PARTS.keys() - manifest.files.keys()
+    missing = PARTS.keys() - OPTIONAL - manifest.files.keys()
     if missing or manifest.version < 1:
         raise ParametersError("manifest", "files", f"version must be 1 or more, and {sorted(missing)} not missing")
-    parts = {part: _part(part, manifest, raw) for part in PARTS}
+    named = [part for part in PARTS if part in manifest.files]
+    parts = {part: _part(part, manifest, raw) for part in named}
     links: Links = parts["links"]
     aliases = _refs("links", "aliases", links.aliases)
     return ParameterSet(
         version=manifest.version,
         issued_ms=manifest.issued_ms,
-        versions={part: manifest.files[part].version for part in PARTS},
+        versions={part: manifest.files[part].version for part in named},
         issuers=_check_issuers(parts["issuers"]),
         links=links,
         tariff=_check_tariff(parts["tariff"]),
         policies=parts["policies"],
         office=_check_office(parts["office"]),
+        cards=_check_cards(parts.get("cards", Cards())),
         link_keys=_link_keys(links),
         link_of=MappingProxyType(_refs("links", "links", links.links)),
         alias_of=MappingProxyType({old: _end_of(old, aliases) for old in aliases}),
@@ -147,6 +152,28 @@ def _check_office_key(key: OfficeKey, public: bytes) -> None:
         sealing.check_key(public)
     elif key.use == "receipt" and key.suite in RECEIPT_SUITES:
         signatures.load(TokenAlgorithm(key.suite), public)
+
+
+def _check_cards(cards: Cards) -> Cards:
+    purse = cards.purse
+    if purse is None:
+        return cards
+    for name, value, size in (
+        ("city", purse.city, 2),
+        ("operator", purse.operator, 2),
+        ("acquirer", purse.acquirer, 8),
+    ):
+        _hex("cards", f"purse {name}", value, size)
+    for issuer in purse.home_issuers:
+        _hex("cards", "purse home_issuers", issuer, 8)
+    for entry, row in purse.trips.fares.items():
+        for station in (entry, *row):
+            _hex("cards", "purse trips", station, 2)
+        if min(row.values(), default=0) < 0:
+            raise ParametersError("cards", f"purse trips from {entry}", "a fare below nothing")
+    if purse.state_file not in ("1e", "1a") or purse.trips.network not in ("vehicle", "acquirer"):
+        raise ParametersError("cards", "purse", 'state_file is "1e" or "1a", network "vehicle" or "acquirer"')
+    return cards
 
 
 # --------------------------------------------------------------------------- links, deny, status

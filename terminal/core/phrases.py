@@ -76,6 +76,7 @@ def _ask(zh: str = "请找工作人员", en: str = "Please ask a member of staff
 _NOT_READ = _again("没读到 请再刷一次", "Not read. Please try again")
 _REFRESH = _again("请刷新乘车码", "Please refresh your code")
 _NOT_ACCEPTED = _stop("本机不支持此码", "This code is not accepted here")
+_NO_CARD = _stop("本机不支持此卡", "This card is not accepted here")
 _ONLINE = Phrase(
     zh="暂时联不上网 请换卡或乘车码",
     en="Offline now. Use your card or ride code",
@@ -118,6 +119,13 @@ PHRASES: dict[Reason, Phrase] = {
     ),
     Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
     Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
+    Reason.PAID_BY_CARD: _ok("刷卡成功 {fare}元 余额{balance}元", "Paid ¥{fare}. Balance ¥{balance}"),
+    Reason.ALIGHTED_BY_CARD: _ok("下车成功 {fare}元 余额{balance}元", "Trip ended. ¥{fare}. Balance ¥{balance}"),
+    Reason.SETTLED_BY_CARD: _ok(
+        "已补上次未下车刷卡 补{owed}元 本次{fare}元 余额{balance}元",
+        "Last trip had no tap-out: ¥{owed} charged. This one ¥{fare}. Balance ¥{balance}",
+        Tone.OK_THEN_NOTICE,
+    ),
     Reason.MALFORMED: _NOT_READ,
     Reason.TWO_CODES: _again("一次一个码 请只出示一个", "One code at a time, please"),
     Reason.UNKNOWN_FORMAT: _again("请出示乘车码", "Please show the ride code"),
@@ -155,7 +163,25 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.ONLINE_ONLY_SOCIAL_SECURITY: _ONLINE,
     Reason.ONLINE_ONLY_MEDICAL: _ONLINE,
     Reason.ONLINE_ONLY_PAYMENT: _ONLINE,
-    Reason.NOT_ACCEPTED_HERE: _stop("本机不支持此卡", "This card is not accepted here"),
+    Reason.CARD_LEFT: _again("请贴稳 别移开", "Hold still, please"),
+    Reason.PUT_CARD_BACK: Phrase(
+        zh="请放回原卡", en="Please put the same card back", tone=Tone.AGAIN, light=Light.AMBER_BLINK
+    ),
+    Reason.WAIT_FOR_CARD: _again("请稍候 前一位正在处理", "One moment, finishing the last person", Tone.SILENT),
+    Reason.TWO_CARDS: _again("请只放一张卡", "One card only, please"),
+    Reason.CARD_UNREADABLE: _NOT_READ,
+    Reason.CARD_NOT_GENUINE: _NO_CARD,
+    Reason.CARD_UNPROVEN: _NO_CARD,
+    Reason.CARD_EXPIRED: _stop("此卡已过有效期 请联系{hotline}", "This card has expired. Please call {hotline}"),
+    Reason.CARD_TOO_SLOW: _again("请贴稳 别移开", "Hold still, please"),
+    Reason.CARD_COUNTER_FELL: _ask(),
+    Reason.CARD_REFUSED: _NOT_READ,
+    Reason.PURSE_EXPIRED: _stop("交通功能已到期 请先充值激活", "Transit purse has expired. Top up to renew"),
+    Reason.PURSE_NOT_ACTIVE: _stop("此卡未开通交通功能", "Transit is not yet active on this card"),
+    Reason.PURSE_LOCKED: _stop("此卡暂停使用 请联系{hotline}", "This card is on hold. Please call {hotline}"),
+    Reason.PURSE_NOT_ROAMING: _NO_CARD,
+    Reason.MODULE_UNAVAILABLE: _ask(),
+    Reason.NOT_ACCEPTED_HERE: _NO_CARD,
     Reason.COMPANIONS_USED: _again("同行人数已满 请稍候", "No more companions for now", Tone.NOTICE),
     Reason.ENTRY_MISSING: _ask("没有进站记录 请找工作人员", "No entry recorded. Please ask a member of staff"),
     Reason.FARE_NOT_CHOSEN: _again("请按键 选票价后再刷", "Choose the fare first, then tap", Tone.NOTICE),

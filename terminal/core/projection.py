@@ -10,8 +10,11 @@ Laws of this file:
 import msgspec
 
 from terminal.core import ledger
+from terminal.core.debit import DebitState
 from terminal.core.entries import (
     BoardedFree,
+    DebitIntended,
+    DebitSettled,
     Decided,
     Entry,
     LatePassage,
@@ -22,7 +25,7 @@ from terminal.core.entries import (
     SignedOn,
     Voided,
 )
-from terminal.core.ledger import SHIFT, Added, Effect, Ledger, Moment, ShiftBegan, Where
+from terminal.core.ledger import SHIFT, Added, DebitBegan, DebitEnded, Effect, Ledger, Moment, ShiftBegan, Where
 from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState, Value
 
 
@@ -96,8 +99,14 @@ def apply(use: Use, change: UseChange) -> Use:
 def effects(entry: Entry) -> tuple[Effect, ...]:
     """What an entry changes in ledgers."""
     match entry.fact:
+        case Decided(debit=made, medium_ref=medium, effects=found) if made is not None and medium is not None:
+            return (*found, DebitEnded(party=medium, of=made.of, state=DebitState.DONE, granted=True))
         case Decided(effects=found):
             return found
+        case DebitIntended(medium_ref=medium, debit=debit):
+            return (DebitBegan(party=medium, debit=debit),)
+        case DebitSettled(medium_ref=medium, of=of, state=state):
+            return (DebitEnded(party=medium, of=of, state=state),)
         case SignedOn(who=who):
             return (ShiftBegan(who=who),)
         case SignedOff():

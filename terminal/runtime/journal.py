@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 
 from terminal.core import sealing
+from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Reading, Ref, Use
@@ -134,6 +135,10 @@ class Journal:
     def uses_from(self, name: EntryName) -> list[Use]:
         """Uses from this entry on, for totals."""
         return list(self._store.uses_from(name))
+
+    def doubts(self) -> list[tuple[Ref, Debit]]:
+        """Mediums whose newest debit is open."""
+        return list(self._store.doubts())
 
     def open_uses(self) -> list[Use]:
         """Uses whose passage is still open."""

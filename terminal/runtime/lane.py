@@ -13,15 +13,19 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from terminal.core import accounts, tokens
+from terminal.core.card import Assurance
+from terminal.core.debit import DebitMade
 from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
 from terminal.core.fares.trips import Role
 from terminal.core.model import (
     Credential,
-    EntryName,
     GateAnswer,
     GateEvent,
     Instant,
+    Medium,
     OpenGate,
     Outcome,
     PassageMode,
@@ -32,19 +36,26 @@ from terminal.core.model import (
     Refusal,
     Show,
     Use,
-    UseState,
-    Verdict,
 )
 from terminal.core.phrases import display
-from terminal.core.services import SERVICES, Case, refuse
-from terminal.ports import CodeReader, DeviceError, Gate, Indicator, StoreFull, WatchingReader
+from terminal.core.services import Case, judge, refuse
+from terminal.ports import (
+    CardSlot,
+    CodeReader,
+    DeviceError,
+    Gate,
+    Indicator,
+    StoreFull,
+    WatchingReader,
+)
 from terminal.runtime.attention import Attention
+from terminal.runtime.card_doubts import Tap
+from terminal.runtime.card_path import CardParts, CardPath
+from terminal.runtime.decided import evidence_of, tell, unread, use_of
 from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages
 from terminal.runtime.site import Site
 from terminal.runtime.supervisor import DeviceHealth, supervise
-
-EVIDENCE_LIMIT = 512  # bytes: no code we know is longer; anything longer is rubbish and is not kept
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +83,29 @@ class Lane:
     """A lane with its readers, its gate and its indicators."""
 
     def __init__(
-        self, rules: LaneRules, site: Site, readers: Sequence[CodeReader], gate: Gate, indicators: Sequence[Indicator]
+        self,
+        rules: LaneRules,
+        site: Site,
+        readers: Sequence[CodeReader],
+        gate: Gate,
+        indicators: Sequence[Indicator],
+        cards: "CardParts | None" = None,
     ) -> None:
         self.rules = rules
         self.site = site
         self._readers = {f"{rules.name}/{number}": reader for number, reader in enumerate(readers)}
+        cards = cards or CardParts()
+        self._slots = {f"{rules.name}/card{number}": slot for number, slot in enumerate(cards.slots)}
+        self._module = cards.module
+        self.cards = CardPath(self, cards.rules, cards.module)
         self._gate = gate
         self._indicators = indicators
-        self._attention = {name: Attention() for name in self._readers}
-        self._passages = Passages(rules.name, self._write, site.now, self._annulled, site.newest_use)
-        self.health = [DeviceHealth(name) for name in (*self._readers, f"{rules.name}/gate")]
+        self._attention = {name: Attention() for name in (*self._readers, *self._slots)}
+        self._passages = Passages(rules.name, self.write, site.now, self._annulled, site.newest_use)
+        self.health = [DeviceHealth(name) for name in (*self._readers, *self._slots, f"{rules.name}/gate")]
+        self._gate_health = self.health[-1]
+        if cards.module is not None:
+            self.health.append(self.cards.module_health)
         self.decided = 0
         self._denials = Denials(rules.name)
         self._summing = asyncio.Event()  # something was counted: a sum is due within a second
@@ -92,28 +116,54 @@ class Lane:
 
     async def serve(self, presentation: Presentation) -> Outcome | None:
         """Decide one presentation, write it down, act. None: silence, or nothing is decided now."""
-        site, parameters = self.site, self.site.parameters
-        attention = self._attention[presentation.reader]
-        if site.is_deaf or attention.is_still_there(presentation, parameters.policies.silence_s):
+        if self.site.is_deaf or self.is_silent(presentation):
             return None
-        at = site.instant(presentation.at)
-        claim = _unread(presentation) or tokens.verify(presentation.payload, parameters, at)
-        outcome, fact, use = self._judge(claim, presentation, at)  # nothing awaits until it is reserved
+        at = self.site.instant(presentation.at)
+        claim = unread(presentation) or tokens.verify(presentation.payload, self.site.parameters, at)
+        return await self.decide(claim, presentation, at)
+
+    async def decide(
+        self, claim: Credential | Refusal, presentation: Presentation, at: Instant, tap: Tap | None = None
+    ) -> Outcome | None:
+        """Recall and judge, then carry it out. `tap`: the card this came from."""
+        return await self.carry_out(*self._judge(claim, presentation, at, tap), presentation, at, tap)
+
+    async def carry_out(
+        self,
+        outcome: Outcome,
+        fact: Decided,
+        use: Use | None,
+        presentation: Presentation,
+        at: Instant,
+        tap: Tap | None = None,
+    ) -> Outcome | None:
+        """Record and act. Nothing awaits between judging and reserving; a card is debited in between, if it is."""
+        site = self.site
         if not outcome.decision.granted and await self._is_summed(outcome, at):
             await self._show(outcome)
             return outcome
         with site.reserved(use):
             try:
-                entry = await site.journal.append(fact, at, evidence=_evidence(claim, presentation))
+                if tap is not None:
+                    outcome, fact = await self.cards.take(tap, outcome, fact)
+                entry = await site.journal.append(fact, at, evidence=evidence_of(fact, presentation))
             except StoreFull:
                 self._ask_again(presentation.reader)
+                self.cards.unwritten(fact)
                 await self._unwritable(outcome, presentation)
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
+        if tap is not None:
+            presentation = msgspec.structs.replace(presentation, at=tap.last_heard())
         await self._act(outcome, entry, presentation)
-        _tell(outcome, entry.name, presentation, committed_s)
+        tell(outcome, entry.name, presentation, committed_s)
         return outcome
+
+    def is_silent(self, presentation: Presentation) -> bool:
+        """Whether this is still the same thing lying there."""
+        silence_s = self.site.parameters.policies.silence_s
+        return self._attention[presentation.reader].is_still_there(presentation, silence_s)
 
     async def _is_summed(self, outcome: Outcome, at: Instant) -> bool:
         """Whether this denial is one of a flood, and only counted."""
@@ -138,31 +188,31 @@ class Lane:
             if not await self._open(outcome, entry, presentation):
                 self._ask_again(presentation.reader)
                 return
-        elif outcome.decision.reason is Reason.GATE_BUSY:
-            self._ask_again(presentation.reader)
+        elif outcome.decision.reason is Reason.GATE_BUSY or presentation.medium is Medium.CARD:
+            self._ask_again(presentation.reader)  # a refused card left and came back, or it would not be seen again
         await self._show(outcome)
 
     def _ask_again(self, name: str) -> None:
         """What this reader still sees is neither silence nor done: let it be presented once more."""
         self._attention[name].forget()
-        reader = self._readers[name]
+        reader = self._readers.get(name)
         if isinstance(reader, WatchingReader):
             reader.again()
 
     def _judge(
-        self, claim: Credential | Refusal, presentation: Presentation, at: Instant
+        self, claim: Credential | Refusal, presentation: Presentation, at: Instant, tap: Tap | None = None
     ) -> tuple[Outcome, Decided, Use | None]:
         """The outcome, the fact to write and the use to reserve. Pure but for the shared history it reads."""
         if isinstance(claim, Refusal):
             outcome = refuse(claim.verdict, claim.reason, self.site.parameters, at, claim.key_ids)
-            return outcome, self._fact(outcome, presentation, format=claim.format), None
+            return outcome, self._fact(outcome, presentation, format=claim.format, tap=tap), None
         account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
-        outcome = SERVICES[self.rules.service](
+        outcome = judge(
             Case(
                 service=self.rules.service,
                 lane=self.rules.name,
                 passage=self.rules.passage,
-                lane_busy=self._is_busy(),
+                lane_busy=self.is_busy(),
                 credential=claim,
                 account=account,
                 history=self.site.recall(claim, account, at),
@@ -171,12 +221,22 @@ class Lane:
                 ledgers=self.site.ledgers(claim, account),
                 where=self.site.where,
                 role=self.rules.role,
+                place=self.cards.place,
             )
         )
-        fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account)
-        return outcome, fact, _use(fact, at) if outcome.charge is not None else None
+        fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account, tap=tap)
+        return outcome, fact, use_of(fact, at) if outcome.charge is not None else None
 
-    def _is_busy(self) -> bool:
+    def fact_of(
+        self, outcome: Outcome, presentation: Presentation, claim: Credential, tap: Tap, debit: DebitMade | None = None
+    ) -> Decided:
+        """The fact of an outcome that a card's conversation ended in."""
+        account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
+        fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account, tap=tap)
+        return msgspec.structs.replace(fact, debit=debit)
+
+    def is_busy(self) -> bool:
+        """Whether somebody who was let through has not walked yet."""
         sensor = self.rules.passage is PassageMode.SENSOR
         return sensor and (self._passages.busy or self.site.is_granting(self.rules.name))
 
@@ -188,6 +248,7 @@ class Lane:
         format: str | None,
         credential: Credential | None = None,
         account: Ref | None = None,
+        tap: Tap | None = None,
     ) -> Decided:
         decision = outcome.decision
         pay_by_ms = decision.evidence.utc_ms + self.site.parameters.policies.pay_by_s * 1000
@@ -213,6 +274,8 @@ class Lane:
             tap=outcome.tap,
             where=outcome.where,
             effects=outcome.effects,
+            assurance=credential.assurance if credential else Assurance.SIGNED,
+            card=tap.talk.facts() if tap else None,
         )
 
     # ----------------------------------------------------------------------- acting
@@ -226,10 +289,10 @@ class Lane:
             self._passages.expect(grant, entry.fact.twin_key, persons, self.site.parameters.policies.passage_s)
         answer = await self._order(persons, presentation.at)
         if answer is GateAnswer.OPENED:
-            self.health[-1].works()
+            self._gate_health.works()
             return True
         fact = GateUnanswered(lane=self.rules.name, of=grant, sent=answer is GateAnswer.UNKNOWN)
-        await self._write(fact, self.site.now())
+        await self.write(fact, self.site.now())
         await self._tell(Show(reason=Reason.GATE_UNANSWERED))
         return False
 
@@ -237,7 +300,7 @@ class Lane:
         try:
             return await self._gate.open(persons, ordered_at)
         except DeviceError as error:
-            self.health[-1].failed(error)
+            self._gate_health.failed(error)
             return GateAnswer.NOT_SENT
 
     async def _unwritable(self, outcome: Outcome, presentation: Presentation) -> None:
@@ -267,7 +330,7 @@ class Lane:
             except DeviceError as error:
                 log.warning("indicator", extra={"lane": self.rules.name, "what": error.what, "hint": error.hint})
 
-    async def _write(self, fact: Fact, at: Instant) -> None:
+    async def write(self, fact: Fact, at: Instant) -> None:
         """What happened at the gate; on a full disk it follows once there is room."""
         if not await self.site.journal.written(fact, at):
             self.site.journal.note(fact, at)
@@ -291,7 +354,12 @@ class Lane:
             for health, (name, reader) in zip(self.health, self._readers.items(), strict=False):
                 read = functools.partial(self._read, health, name, reader)
                 tasks.create_task(supervise(health, read, self.site.clock))
-            tasks.create_task(supervise(self.health[-1], self._watch_gate, self.site.clock))
+            for health, (name, slot) in zip(self.health[len(self._readers) :], self._slots.items(), strict=False):
+                read = functools.partial(self._read_cards, health, name, slot)
+                tasks.create_task(supervise(health, read, self.site.clock))
+            if self._module is not None:
+                tasks.create_task(supervise(self.cards.module_health, self.cards.keep_module, self.site.clock))
+            tasks.create_task(supervise(self._gate_health, self._watch_gate, self.site.clock))
             tasks.create_task(self._fail_with_passages())
             tasks.create_task(self._sum_denials())
 
@@ -308,6 +376,15 @@ class Lane:
             while self._denials.is_counting:  # a full disk puts a sum back
                 await asyncio.sleep(1.0)
                 await self._write_sum(self.site.now())
+
+    async def _read_cards(self, health: DeviceHealth, name: str, slot: CardSlot) -> None:
+        async for channel, seen in slot.cards():
+            health.works()
+            self._serving += 1
+            try:
+                await self.cards.serve(channel, name, seen)
+            finally:
+                self._serving -= 1
 
     async def _read(self, health: DeviceHealth, name: str, reader: CodeReader) -> None:
         if isinstance(reader, WatchingReader):
@@ -328,7 +405,7 @@ class Lane:
 
     async def _watch_gate(self) -> None:
         async for event in self._gate.events():
-            self.health[-1].works()
+            self._gate_health.works()
             await self._gate_event(event)
 
     async def _gate_event(self, event: GateEvent) -> None:
@@ -343,52 +420,3 @@ class Lane:
             await self._passages.failure
         finally:
             self._passages.close()
-
-
-def _use(fact: Decided, at: Instant) -> Use:
-    """The reservation a grant makes, before its entry has a name."""
-    assert fact.code_key and fact.twin_key and fact.medium_ref and fact.charge
-    return Use(
-        name=None,
-        lane=fact.lane,
-        at_ms=at.utc_ms,
-        code_key=fact.code_key,
-        twin_key=fact.twin_key,
-        medium=fact.medium_ref,
-        account=fact.account_ref,
-        product=fact.charge.product,
-        fare_type=fact.charge.fare_type,
-        amount_fen=fact.charge.amount_fen,
-        passage=fact.passage,
-        state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
-        persons=fact.persons,
-    )
-
-
-def _tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committed_s: float) -> None:
-    """One log line a decision; it names no rider."""
-    log.info(
-        "decided",
-        extra={
-            "lane": presentation.lane,
-            "verdict": outcome.decision.verdict.value,
-            "reason": outcome.decision.reason.value,
-            "says": [display(act.reason, act.values).zh for act in outcome.acts if isinstance(act, Show)],
-            "epoch": entry.epoch.hex(),
-            "sequence": entry.sequence,
-            "at_ns": presentation.at.monotonic_ns,
-            "committed_ns": round(committed_s * 1e9),
-        },
-    )
-
-
-def _unread(presentation: Presentation) -> Refusal | None:
-    """What the reader itself could not take."""
-    return None if presentation.unread is None else Refusal(verdict=Verdict.DENY, reason=presentation.unread)
-
-
-def _evidence(claim: Credential | Refusal, presentation: Presentation) -> bytes | None:
-    """The raw code, to be sealed: clearing verifies it again. Rubbish is not kept."""
-    if claim.format is None or len(presentation.payload) > EVIDENCE_LIMIT:
-        return None
-    return presentation.payload

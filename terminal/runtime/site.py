@@ -27,6 +27,7 @@ class Site:
         self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self.where = Where()  # where the vehicle stands; replaced whole
+        self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
         self._pending: list[Use] = []
 
     def instant(self, reading: Reading) -> Instant:

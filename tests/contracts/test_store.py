@@ -9,10 +9,13 @@ import pytest
 
 from drivers.store.sqlite import SqliteStore
 from simulators.store import Disk, SimulatedStore
+from terminal.core.debit import DebitState
 from terminal.core.entries import (
     NO_HASH,
     Alarm,
     ContentKey,
+    DebitIntended,
+    DebitSettled,
     Decided,
     EpochBegan,
     ParametersChanged,
@@ -28,7 +31,7 @@ from terminal.core.entries import (
 from terminal.core.ledger import SHIFT, Added, Ledger, Shift, Sum, Where
 from terminal.core.model import EntryName, Ref, UseState
 from terminal.ports import Store, StoreBroken
-from tests.journal_cases import DAY_MS, NOON_MS, TestClock, annulled, at, decided, draft, ref, walked
+from tests.journal_cases import DAY_MS, NOON_MS, TestClock, annulled, at, decided, draft, intended, ref, walked
 
 Make = Callable[[], Store]
 
@@ -143,6 +146,24 @@ class TestStore:
         while await store.prune(NOON_MS + DAY_MS):
             pass
         assert list(store.ledgers((anna, bert))) == [bert]
+        await store.close()
+
+    async def test_doubts(self, make: Make) -> None:
+        """A debit nobody heard the end of is found again at the next start; one that was told is not told twice."""
+        store = make()
+        store.open("T1", at())
+        entries = [await store.append(draft(intended(who))) for who in ("anna", "bert", "cleo")]
+        for entry, state in zip(entries, (DebitState.DONE, DebitState.UNKNOWN), strict=False):
+            assert isinstance(entry.fact, DebitIntended)
+            fact = DebitSettled(lane="gate", of=entry.name, medium_ref=entry.fact.medium_ref, state=state, why="answer")
+            await store.append(draft(fact))
+        await store.close()
+        store = make()
+        store.open("T1", at())
+        ((party, debit),) = store.doubts()
+        assert (party, debit.of) == (ref("medium cleo"), entries[2].name)
+        kept = store.ledgers((ref("medium bert"),))[ref("medium bert")].debit
+        assert kept is not None and kept.state is DebitState.UNKNOWN
         await store.close()
 
     async def test_what_becomes_of_uses(self, make: Make) -> None:

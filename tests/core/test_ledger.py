@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terminal.core import ledger
+from terminal.core.debit import DebitState, PurseDebit
 from terminal.core.ledger import (
     MEMORY_MS,
     Added,
@@ -12,6 +13,8 @@ from terminal.core.ledger import (
     Anchor,
     Anchored,
     Boarded,
+    DebitBegan,
+    DebitEnded,
     Effect,
     Ledger,
     Moment,
@@ -160,3 +163,35 @@ def test_a_ledger_is_bounded_and_comes_back_from_its_bytes(rides: list[tuple[int
                 late = window < newest or window < seen
                 expected += 0 if late else fen
         assert (one.window, one.fen) == (newest, expected)
+
+
+# --------------------------------------------------------------------------- debits of a purse
+
+
+def test_a_debit_from_its_intention_to_what_is_known_of_it() -> None:
+    """The newest one is kept; what is learnt of an earlier one does not touch it; a doubt is not forgotten."""
+    first, second = EntryName(epoch=b"epoch--1", sequence=7), EntryName(epoch=b"epoch--1", sequence=9)
+    kept = ledger.apply(ledger.NOTHING, DebitBegan(party=ref("amber"), debit=DEBIT), Moment(at_ms=1, of=first))
+    assert kept.debit is not None and kept.debit.is_doubt
+    assert not ledger.may_forget(kept, 0, 1 << 50)
+    unknown = ledger.apply(kept, ended(first, DebitState.UNKNOWN), Moment(at_ms=2))
+    assert unknown.debit is not None and unknown.debit.is_doubt
+    done = ledger.apply(unknown, ended(first, DebitState.DONE, granted=True), Moment(at_ms=3))
+    assert done.debit is not None and done.debit.granted and not done.debit.is_doubt
+    assert ledger.may_forget(done, 0, 1 << 50)
+    again = ledger.apply(done, DebitBegan(party=ref("amber"), debit=DEBIT), Moment(at_ms=4, of=second))
+    assert ledger.apply(again, ended(first, DebitState.UNKNOWN), Moment(at_ms=5)) == again
+    assert ledger.apply(ledger.NOTHING, ended(first, DebitState.DONE), Moment(at_ms=5)) == ledger.NOTHING
+    assert ledger.merged([done, again]).debit == again.debit
+    assert ledger.merged([ledger.NOTHING, done]).debit == done.debit
+    assert ledger.decode(ledger.encode(again)) == again
+
+
+DEBIT = PurseDebit(
+    type=6, amount_fen=160, balance_fen=5000, counter=41, terminal=bytes(6), transaction=bytes(4), when=bytes(7),
+    algorithm=0, product="purse", fare_type="flat", grants=True,
+)  # fmt: skip
+
+
+def ended(of: EntryName, state: DebitState, *, granted: bool = False) -> DebitEnded:
+    return DebitEnded(party=ref("amber"), of=of, state=state, granted=granted)

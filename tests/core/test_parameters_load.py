@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from simulators.parameters import ParameterOffice
 from terminal.core import parameters_load
 from terminal.core.model import HeldProduct, Ref
-from terminal.core.parameters import BlockScope, OfficeKeys, StatusList
+from terminal.core.parameters import BlockScope, Cards, OfficeKeys, StatusList
 from terminal.core.parameters_load import ParametersError, load
 from tests.core.cases import NOW_MS, ref
 
@@ -128,6 +128,11 @@ BAD: dict[str, Callable[[], dict[str, bytes]]] = {
     "tariff: zone": lambda: changed("tariff", _edit("time_zone", to="Asia/Nowhere")),
     "tariff: zone like a path": lambda: changed("tariff", _edit("time_zone", to="../../etc/passwd")),
     "tariff: day starts": lambda: changed("tariff", _edit("service_day_starts", to="four")),
+    "cards: a city of one byte": lambda: changed("cards", _edit("purse", "city", to="51")),
+    "cards: a home issuer": lambda: changed("cards", _edit("purse", "home_issuers", to=["0104"])),
+    "cards: a station": lambda: changed("cards", _edit("purse", "trips", "fares", to={"1": {}})),
+    "cards: a negative fare": lambda: changed("cards", _edit("purse", "trips", "fares", to={"0001": {"0002": -1}})),
+    "cards: a file nobody knows": lambda: changed("cards", _edit("purse", "state_file", to="1b")),
     "links: no key": lambda: changed("links", _edit("link_keys", to=[])),
     "links: short key": lambda: changed("links", _edit("link_keys", 0, "key", to="00")),
     "links: key version": lambda: changed("links", _edit("link_keys", 0, "version", to=256)),
@@ -194,3 +199,15 @@ def test_the_office_writes_what_terminals_load(tmp_path: Path) -> None:
     raw |= {row["file"]: (tmp_path / row["file"]).read_bytes() for row in names}
     assert load(raw).version == 2
     assert isinstance(made.ref("ssc", b"1"), bytes) and len(Ref(made.ref("ssc", b"1"))) == 17
+
+
+def test_a_site_without_card_readers_has_no_cards_file() -> None:
+    """A set of before, or of such a site, is whole without it; a file without purse rules takes no purses."""
+    files = office().files(NOW_MS)
+    manifest = json.loads(files["manifest.json"])
+    del manifest["files"]["cards"]
+    found = load(files | {"manifest.json": json.dumps(manifest).encode()})
+    assert (found.cards.purse, found.cards.social_security) == (None, None)
+    assert "cards" not in found.versions
+    made = office(cards=Cards())
+    assert load(made.files(NOW_MS)).cards == Cards()

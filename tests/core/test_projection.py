@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terminal.core import projection
+from terminal.core.debit import DebitMade, DebitProof, DebitState
 from terminal.core.entries import (
     BoardedFree,
+    DebitSettled,
     Decided,
     Entry,
     Fact,
@@ -17,9 +19,9 @@ from terminal.core.entries import (
     Stopped,
     Voided,
 )
-from terminal.core.ledger import NOTHING, SHIFT, Added, Ledger, Shift, ShiftBegan, Sum, Where
+from terminal.core.ledger import NOTHING, SHIFT, Added, DebitBegan, DebitEnded, Ledger, Shift, ShiftBegan, Sum, Where
 from terminal.core.model import EntryName, Use, UseState
-from tests.journal_cases import annulled, at, decided, ref, walked
+from tests.journal_cases import DEBIT, annulled, at, decided, intended, ref, walked
 
 EPOCH = b"epoch--1"
 
@@ -131,3 +133,15 @@ def test_charge_follows_walking(steps: list[str], persons: int) -> None:
     assert counted == passed
     assert charged == (passed if ended else persons)
     assert (state is UseState.COMMITTED) == (passed == persons)
+
+
+def test_debits_are_effects() -> None:
+    """An intention begins one; a grant that stands on it, or what is learnt of it, ends it."""
+    medium = ref("medium anna")
+    assert projection.effects(entry(intended())) == (DebitBegan(party=medium, debit=DEBIT),)
+    settled = DebitSettled(lane="gate", of=name(), medium_ref=medium, state=DebitState.UNKNOWN, why="card left")
+    ended = DebitEnded(party=medium, of=name(), state=DebitState.UNKNOWN)
+    assert projection.effects(entry(settled)) == (ended,)
+    grant = msgspec.structs.replace(decided(), debit=DebitMade(of=name(), proof=DebitProof(how="answer")))
+    done = DebitEnded(party=medium, of=name(), state=DebitState.DONE, granted=True)
+    assert projection.effects(entry(grant)) == (done,)

@@ -13,17 +13,22 @@ from random import Random
 from typing import TypeVar
 
 from simulators import pki
+from simulators.card import SimulatedCard
+from simulators.card_issuer import CardIssuer
+from simulators.card_slot import MemoryModule, MemorySlot
 from simulators.clockwork import SimulatedClock, new_loop
 from simulators.memory import MemoryGate, MemoryIndicator, MemoryParameters, MemoryReader
 from simulators.office import HeadOffice
 from simulators.parameters import ParameterOffice
 from simulators.store import Disk, SimulatedStore
 from terminal.assemble import LaneParts, Parts, Terminal
+from terminal.core.card import CardRules
 from terminal.core.entries import Decided, Entry, Fact
 from terminal.core.fares.trips import Role
 from terminal.core.model import GateSignal, PassageMode, Reason, Verdict
 from terminal.core.parameters import Policies
 from terminal.ports import OfficeError, RawParameters
+from terminal.runtime.card_path import CardParts
 from terminal.runtime.lane import LaneRules
 from terminal.runtime.uploader import UploadRules
 
@@ -81,8 +86,11 @@ class Ignition:
 class Door:
     """One lane, as people see it."""
 
-    def __init__(self, name: str, clock: SimulatedClock) -> None:
+    def __init__(self, name: str, clock: SimulatedClock, module: str) -> None:
         self.name = name
+        self.slot, self.module = MemorySlot(clock), MemoryModule(CardIssuer().module(module))
+        self.has_module = True
+        self.cards = CardRules(accepts=("transit_purse", "social_security_card", "uid_card"))
         self.reader, self.gate, self.indicator = MemoryReader(clock), MemoryGate(clock), MemoryIndicator()
         self.opened: list[int] = []  # for how many, each time
         self.gate.on_open = lambda persons, ordered_at: self.opened.append(persons)
@@ -98,6 +106,18 @@ class Door:
         self.reader.show(code)
         await asyncio.sleep(ANSWER_S)
         return self.says
+
+    async def tap(self, card: SimulatedCard, *others: SimulatedCard) -> Reason | None:
+        """Hold out a card, others beside it; what the display says then, None where it stays silent."""
+        self.indicator.shown = None
+        self.slot.tap(card, *others)
+        await asyncio.sleep(ANSWER_S)
+        return self.says
+
+    def lane(self, rules: LaneRules) -> LaneParts:
+        """This door, as the terminal is put together of it."""
+        cards = CardParts([self.slot], self.module if self.has_module else None, self.cards)
+        return LaneParts(rules, [self.reader], self.gate, [self.indicator], cards)
 
     async def walk(self, persons: int = 1) -> None:
         """So many walk through, one after the other."""
@@ -120,7 +140,8 @@ class World:
         self.head = ParameterOffice(place / "parameters", keys, policies=policies)
         self.parameters = MemoryParameters(self._files())
         self.network = Network("T1", self.office)
-        self.front, self.rear = Door("front", self.clock), Door("rear", self.clock)
+        self.front = Door("front", self.clock, "510100000001")
+        self.rear = Door("rear", self.clock, "510100000002")
         self.ignition = Ignition()
         self.open_when_unwritable = False
         self._service, self._passage, self._roles = service, passage, roles
@@ -146,18 +167,7 @@ class World:
                 parameters=self.parameters,
                 office=self.network,
                 lanes=[
-                    LaneParts(
-                        LaneRules(
-                            door.name,
-                            self._service,
-                            self._passage,
-                            open_when_unwritable=self.open_when_unwritable,
-                            role=role,
-                        ),
-                        [door.reader],
-                        door.gate,
-                        [door.indicator],
-                    )
+                    door.lane(self._rules(door.name, role))
                     for door, role in zip((self.front, self.rear), self._roles, strict=True)
                 ],
                 upload_rules=UploadRules(longest_wait_s=5.0),
@@ -172,6 +182,10 @@ class World:
         if self._running.done():
             self._running.result()
         await asyncio.sleep(0.1)
+
+    def _rules(self, door: str, role: Role) -> LaneRules:
+        open_anyway = self.open_when_unwritable
+        return LaneRules(door, self._service, self._passage, open_when_unwritable=open_anyway, role=role)
 
     async def stop(self) -> None:
         """Tell it to stop, and wait until it has."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from terminal.core.model import Outcome
 from terminal.core.services.admission import admission
 from terminal.core.services.fare import fare
+from terminal.core.services.purse import purse
 from terminal.core.services.rules import Case, evidence, refuse
 
 SERVICES: dict[str, Callable[[Case], Outcome]] = {
@@ -17,4 +18,10 @@ SERVICES: dict[str, Callable[[Case], Outcome]] = {
     "admission": admission,
 }
 
-__all__ = ["SERVICES", "Case", "evidence", "refuse"]
+
+def judge(case: Case) -> Outcome:
+    """Judge one presentation: a purse pays on the card itself, everything else by the lane's service."""
+    return SERVICES[case.service](case) if case.credential.card is None else purse(case)
+
+
+__all__ = ["SERVICES", "Case", "evidence", "judge", "refuse"]

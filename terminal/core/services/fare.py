@@ -26,16 +26,19 @@ from terminal.core.services.rules import Case, Offer
 from terminal.core.tariff import MissingEntry, TapOut, Unfinished
 
 RIDE_RULES: Sequence[rules.Rule] = (
+    rules.sure_enough,
     rules.within_ceiling,
     rules.not_blocked,
     rules.not_used,
+    rules.same_card,
     rules.is_offered,
     rules.gate_is_free,
     rules.party_is_free,
     rules.not_too_soon,
     rules.within_funds,
 )
-BOARD_RULES = tuple(rule for rule in RIDE_RULES if rule is not rules.not_too_soon)  # an open trip bars a second one
+ONCE = (rules.not_too_soon, rules.same_card)
+BOARD_RULES = tuple(rule for rule in RIDE_RULES if rule not in ONCE)  # an open trip bars a second one
 ALIGHT_RULES: Sequence[rules.Rule] = (rules.not_used, rules.gate_is_free, rules.party_is_free)
 UNPAIRED_RULES: Sequence[rules.Rule] = (rules.not_used, rules.is_offered, rules.gate_is_free, rules.party_is_free)
 

@@ -9,6 +9,7 @@ Laws of this file:
 from collections.abc import Callable, Mapping, Sequence
 
 from terminal.core import accounts, history, ledger, status, token_status
+from terminal.core.card import Assurance, CardPlace
 from terminal.core.fares.quote import Party, Payer, Step
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import Effect, Ledger, Where
@@ -22,6 +23,7 @@ from terminal.core.model import (
     HeldProduct,
     History,
     Instant,
+    Medium,
     OpenGate,
     Outcome,
     PassageMode,
@@ -29,6 +31,7 @@ from terminal.core.model import (
     Ref,
     Show,
     Tap,
+    Use,
     Value,
     Verdict,
 )
@@ -54,6 +57,7 @@ class Case(Value, frozen=True):
     where: Where = Where()
     role: Role = Role.ANY
     funds_fen: int | None = None  # what a purse holds; None: paid later
+    place: CardPlace = CardPlace()
 
 
 class Offer(Value, frozen=True):
@@ -134,15 +138,23 @@ def not_used(case: Case, offer: Offer) -> Outcome | None:
         return None
     if not history.repeat_is_question(use, case.lane):
         return deny(case, Reason.CODE_USED)
-    if use.name is None:  # its entry is still on the way to the disk, and may fail; the gate opens for that one
-        return deny(case, Reason.GATE_BUSY)
-    waiting = max(1, use.persons - use.passed)
-    return Outcome(
-        decision=_decision(case, Verdict.GRANT, Reason.ALREADY_PAID),
-        acts=(OpenGate(persons=waiting), Show(reason=Reason.ALREADY_PAID)),
-        persons=waiting,
-        repeat_of=use.name,
-    )
+    return already_paid(case, use)
+
+
+def sure_enough(case: Case, offer: Offer) -> Outcome | None:
+    """A card that can be copied is taken where the site's policy says so; a bare number never where money moves."""
+    policies, assurance = case.parameters.policies, case.credential.assurance
+    static = assurance is Assurance.STATIC and case.service not in policies.static_cards
+    weak = assurance is Assurance.WEAK and (case.service not in policies.weak_cards or offer.charge.amount_fen > 0)
+    return deny(case, Reason.CARD_UNPROVEN) if static or weak else None
+
+
+def same_card(case: Case, offer: Offer) -> Outcome | None:
+    """The same card again on the same vehicle asks "did it work?", unless companions may ride on it."""
+    if case.credential.medium is not Medium.CARD or offer.product.pass_back.companions:
+        return None
+    use = history.asked_again(case.credential, case.history, case.at, case.parameters.policies.card_repeat_s)
+    return None if use is None else already_paid(case, use)
 
 
 def is_offered(case: Case, offer: Offer) -> Outcome | None:
@@ -176,7 +188,15 @@ def not_too_soon(case: Case, offer: Offer) -> Outcome | None:
     return deny(case, Reason.COMPANIONS_USED if pass_back.companions else Reason.TOO_SOON)
 
 
-RULE_ORDER: Sequence[Rule] = (within_ceiling, not_blocked, not_used, gate_is_free, not_too_soon)
+RULE_ORDER: Sequence[Rule] = (
+    sure_enough,
+    within_ceiling,
+    not_blocked,
+    not_used,
+    same_card,
+    gate_is_free,
+    not_too_soon,
+)
 
 
 # --------------------------------------------------------------------------- outcomes
@@ -187,7 +207,7 @@ def grant(case: Case, offer: Offer) -> Outcome:
     reason = offer.reason or offer.product.reason
     values = {"fare": yuan(offer.charge.amount_fen), "n": str(offer.persons)} | offer.values
     return Outcome(
-        decision=_decision(case, offer.verdict, reason),
+        decision=decision(case, offer.verdict, reason),
         acts=(OpenGate(persons=offer.persons), Show(reason=reason, values=values)),
         charge=offer.charge,
         persons=offer.persons,
@@ -199,15 +219,26 @@ def grant(case: Case, offer: Offer) -> Outcome:
 
 def answered(case: Case, reason: Reason, of: EntryName | None) -> Outcome:
     """A question is answered: the way is open, nothing is charged."""
+    return Outcome(decision=decision(case, Verdict.GRANT, reason), acts=(OpenGate(), Show(reason=reason)), repeat_of=of)
+
+
+def already_paid(case: Case, use: Use) -> Outcome:
+    """The way is open for an earlier grant; nothing more is charged."""
+    if use.name is None:  # its entry is still on the way to the disk, and may fail; the gate opens for that one
+        return deny(case, Reason.GATE_BUSY)
+    waiting = max(1, use.persons - use.passed)
     return Outcome(
-        decision=_decision(case, Verdict.GRANT, reason), acts=(OpenGate(), Show(reason=reason)), repeat_of=of
+        decision=decision(case, Verdict.GRANT, Reason.ALREADY_PAID),
+        acts=(OpenGate(persons=waiting), Show(reason=Reason.ALREADY_PAID)),
+        persons=waiting,
+        repeat_of=use.name,
     )
 
 
 def deny(case: Case, reason: Reason) -> Outcome:
     """Keep the gate shut and say why."""
     acts: tuple[Act, ...] = (Show(reason=reason, values={"hotline": case.parameters.policies.hotline}),)
-    return Outcome(decision=_decision(case, Verdict.DENY, reason), acts=acts)
+    return Outcome(decision=decision(case, Verdict.DENY, reason), acts=acts)
 
 
 def refuse(
@@ -260,7 +291,8 @@ def yuan(amount_fen: int) -> str:
     return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") if rest else str(whole)
 
 
-def _decision(case: Case, verdict: Verdict, reason: Reason) -> Decision:
+def decision(case: Case, verdict: Verdict, reason: Reason) -> Decision:
+    """A verdict with what it stood on."""
     return Decision(
         verdict=verdict, reason=reason, evidence=evidence(case.parameters, case.at, case.credential.key_ids)
     )

@@ -1,0 +1,142 @@
+"""Paying with a purse: money moves on the card itself, so a grant is a list of debits.
+
+Laws of this file:
+- The card's own trip is the truth. One that was begun on another vehicle, or too long ago, is ended first for the
+  operator's maximum, without any discount; then this tap is judged. Both amounts are told.
+- Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back.
+- A purse is bearer money: only a block of the purse itself stops it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from terminal.core import history, status
+from terminal.core.card import CardState, OpenTrip, Stage
+from terminal.core.debit import DebitKind
+from terminal.core.model import Charge, DebitPurse, Instant, OpenGate, Outcome, Reason, Show, UseState, Verdict
+from terminal.core.parameters import Product, PurseRules, TripFares
+from terminal.core.services import pricing, rules
+from terminal.core.services.rules import Case
+
+
+def purse(case: Case) -> Outcome:
+    """Judge one tap of a purse."""
+    found = case.parameters.cards.purse
+    if case.at.uncertainty_ms > case.parameters.policies.max_uncertainty_s * 1000:
+        return rules.deny(case, Reason.CLOCK_UNSURE)
+    product = None if found is None else _product(case, found)
+    if found is None or product is None:
+        return rules.deny(case, Reason.NOT_ACCEPTED_HERE)
+    reason = status.block_on(case.parameters, case.credential.medium_refs, case.account, product.scopes)
+    if reason is not None:
+        return rules.deny(case, reason)
+    return _paid_before(case, product) or _barred(case, product) or _pay(case, found, product)
+
+
+def _product(case: Case, purse_rules: PurseRules) -> Product | None:
+    tariff = type(case.parameters.tariff)(products=purse_rules.products)
+    return pricing.product_for(case.service, case.credential, rules.held(case), tariff, case.at)
+
+
+# --------------------------------------------------------------------------- what stands before a debit
+
+
+def _paid_before(case: Case, product: Product) -> Outcome | None:
+    """Paid and not walked on; or the same card again on the same vehicle, asking whether it worked."""
+    policies, credential = case.parameters.policies, case.credential
+    use = history.unwalked(credential, case.history, case.lane, case.at, policies.card_honour_s)
+    if use is None:
+        use = history.asked_again(credential, case.history, case.at, policies.card_repeat_s)
+        companions = case.place.stage is Stage.RIDE and product.pass_back.companions
+        if use is not None and companions and use.at_ms >= case.place.began_ms:
+            return None  # heard and paid: this one is for a companion
+    return None if use is None else rules.already_paid(case, use)
+
+
+def _barred(case: Case, product: Product) -> Outcome | None:
+    if case.lane_busy:
+        return rules.deny(case, Reason.GATE_BUSY)
+    if case.place.stage is not Stage.RIDE:
+        return None  # the card's own trip says what this tap is
+    if any(use.state is UseState.RESERVED for use in case.history.same_party):
+        return rules.deny(case, Reason.TOO_SOON)  # it waits at another gate
+    if history.too_soon(product.pass_back, case.credential, case.account, case.history, case.at):
+        return rules.deny(case, Reason.COMPANIONS_USED if product.pass_back.companions else Reason.TOO_SOON)
+    return None
+
+
+# --------------------------------------------------------------------------- debits
+
+
+def _pay(case: Case, purse_rules: PurseRules, product: Product) -> Outcome:
+    card = case.credential.card
+    assert card is not None
+    trips, stage, trip = purse_rules.trips, case.place.stage, card.trip
+    goes_on = trip is not None and stage is not Stage.RIDE and is_ours(trip, card, purse_rules, case)
+    debits = []
+    if trip is not None and not (goes_on and stage in (Stage.BOTH, Stage.EXIT)):
+        debits.append(_debit(case, DebitKind.SETTLE, trips.max_fare_fen, "unfinished", trips.product))
+    owed_fen = sum(debit.amount_fen for debit in debits)
+    if stage is Stage.RIDE:
+        charge = pricing.charge_for(product, 1, case.parameters.tariff)
+        debits.append(DebitPurse(amount_fen=charge.amount_fen, kind=DebitKind.RIDE, charge=charge))
+    elif stage is Stage.EXIT or (goes_on and stage is Stage.BOTH):
+        amount_fen = fare_between(trips, trip if goes_on else None, case.place.station)
+        debits.append(_debit(case, DebitKind.ALIGHT, amount_fen, "alight", trips.product))
+    else:
+        debits.append(_debit(case, DebitKind.BOARD, 0, "board", trips.product))
+    return _grant(case, product, tuple(debits), owed_fen)
+
+
+def _debit(case: Case, kind: DebitKind, amount_fen: int, fare_type: str, product: str) -> DebitPurse:
+    currency = case.parameters.tariff.currency
+    charge = Charge(product=product, fare_type=fare_type, amount_fen=amount_fen, currency=currency)
+    return DebitPurse(amount_fen=amount_fen, kind=kind, charge=charge)
+
+
+def _grant(case: Case, product: Product, debits: tuple[DebitPurse, ...], owed_fen: int) -> Outcome:
+    last = debits[-1]
+    said = {
+        DebitKind.RIDE: Reason.PAID_BY_CARD if product.reason is Reason.PAID else product.reason,
+        DebitKind.BOARD: Reason.BOARDED,
+        DebitKind.ALIGHT: Reason.ALIGHTED_BY_CARD,
+    }
+    reason = Reason.SETTLED_BY_CARD if owed_fen else said[last.kind]
+    values = {"fare": rules.yuan(last.amount_fen), "owed": rules.yuan(owed_fen)}
+    return Outcome(
+        decision=rules.decision(case, Verdict.GRANT, reason),
+        acts=(*debits, OpenGate(), Show(reason=reason, values=values)),
+        charge=last.charge,
+    )
+
+
+# --------------------------------------------------------------------------- trips
+
+
+def is_ours(trip: OpenTrip, card: CardState, purse_rules: PurseRules, case: Case) -> bool:
+    """Whether this trip can end here: begun on this vehicle, or in this network, and not too long ago."""
+    trips = purse_rules.trips
+    here = trip.acquirer == purse_rules.acquirer if trips.network == "acquirer" else trip.terminal in card.own_terminals
+    return here and _age(trip, case.at, case.parameters.tariff.time_zone) <= timedelta(seconds=trips.longest_s)
+
+
+def fare_between(trips: TripFares, trip: OpenTrip | None, station: str) -> int:
+    """Fen from where the trip began to here; the maximum where nobody knows."""
+    if trip is None:
+        return trips.max_fare_fen
+    return trips.fares.get(trip.station, {}).get(station, trips.max_fare_fen)
+
+
+def local_time(at: Instant, time_zone: str) -> datetime:
+    """The time on the wall, as cards keep it."""
+    return datetime.fromtimestamp(at.utc_ms // 1000, UTC).astimezone(ZoneInfo(time_zone)).replace(tzinfo=None)
+
+
+def _age(trip: OpenTrip, at: Instant, time_zone: str) -> timedelta:
+    """How long ago it began; a time that is none, or lies ahead, is older than any trip."""
+    try:
+        began = datetime.strptime(trip.at, "%Y%m%d%H%M%S")  # noqa: DTZ007  # local on both sides
+    except ValueError:
+        return timedelta.max
+    age = local_time(at, time_zone) - began
+    return age if age > timedelta(minutes=-5) else timedelta.max

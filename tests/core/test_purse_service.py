@@ -1,0 +1,303 @@
+"""Paying with a purse: a grant is a list of debits, and what was paid and not walked on holds."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulators.parameters import CARDS
+from terminal.core.card import Assurance, CardPlace, CardState, OpenTrip, Stage
+from terminal.core.debit import DebitKind
+from terminal.core.model import (
+    Credential,
+    DebitPurse,
+    History,
+    Medium,
+    OpenGate,
+    Outcome,
+    PassageMode,
+    Reason,
+    Show,
+    UseState,
+)
+from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product, PurseRules, TripFares
+from terminal.core.services import Case, judge
+from terminal.core.services import rules as gate_rules
+from terminal.core.services.purse import fare_between
+from tests.core.card_talk import PURSE
+from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use
+from tests.core.test_services import case as gate_case
+
+SENSOR = PassageMode.SENSOR
+HERE, ELSEWHERE = "0000510100000001", "0000990900000009"
+AT = "20270115160000"  # ten minutes before the tables' now, local
+BOTH = CardPlace(stage=Stage.BOTH, line="0007", station="0003")
+
+
+def trip(**changes: str) -> OpenTrip:
+    values = {
+        "at": AT, "terminal": HERE, "line": "0007", "station": "0001", "city": "5101", "acquirer": "0000000051010001",
+    } | changes  # fmt: skip
+    return OpenTrip(**values)
+
+
+def purse(open_trip: OpenTrip | None = None) -> Credential:
+    card = CardState(trip=open_trip, own_terminals=(HERE,))
+    return credential(format="transit_purse", medium=Medium.CARD, card=card)
+
+
+def rules(**changes: object) -> Any:
+    """Parameters with these purse rules."""
+    return parameters(cards=Cards(purse=msgspec.structs.replace(PURSE, **changes)))
+
+
+def case(**changes: object) -> Case:
+    return gate_case(**({"credential": purse(), "parameters": parameters(cards=CARDS), "place": CardPlace()} | changes))
+
+
+def debits(outcome: Outcome) -> list[tuple[DebitKind, int]]:
+    return [(act.kind, act.amount_fen) for act in outcome.acts if isinstance(act, DebitPurse)]
+
+
+OWN_USE = Product(
+    id="own", services=("fare",), fare_fen=80, scopes=(BlockScope.PURSE,), pass_back=PassBack(window_s=600)
+)
+EXIT, ENTRY = CardPlace(stage=Stage.EXIT, station="0003"), CardPlace(stage=Stage.ENTRY, station="0001")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changes", "expected"),
+    [
+        ("a plain ride", {}, [(DebitKind.RIDE, 160)]),
+        ("boarding costs nothing yet", {"place": BOTH}, [(DebitKind.BOARD, 0)]),
+        (
+            "alighting costs what the two stops say",
+            {"place": BOTH, "credential": purse(trip())},
+            [(DebitKind.ALIGHT, 300)],
+        ),
+        (
+            "a trip of another vehicle is ended for the maximum, then this one begins",
+            {"place": BOTH, "credential": purse(trip(terminal=ELSEWHERE))},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "also before a plain ride",
+            {"credential": purse(trip(terminal=ELSEWHERE))},
+            [(DebitKind.SETTLE, 600), (DebitKind.RIDE, 160)],
+        ),
+        (
+            "a trip of this morning has no other end",
+            {"place": BOTH, "credential": purse(trip(at="20270115110000"))},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "nor has one from the future",
+            {"place": BOTH, "credential": purse(trip(at="20270115190000"))},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "nor one of no date",
+            {"place": BOTH, "credential": purse(trip(at="20271399999999"))},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        ("an exit gate takes the trip", {"place": EXIT, "credential": purse(trip())}, [(DebitKind.ALIGHT, 300)]),
+        ("an exit without an entry costs the maximum", {"place": EXIT}, [(DebitKind.ALIGHT, 600)]),
+        (
+            "an exit with somebody else's entry settles that one too",
+            {"place": EXIT, "credential": purse(trip(terminal=ELSEWHERE))},
+            [(DebitKind.SETTLE, 600), (DebitKind.ALIGHT, 600)],
+        ),
+        (
+            "a second entry settles the first",
+            {"place": ENTRY, "credential": purse(trip())},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "in a network a trip ends wherever the acquirer is ours",
+            {
+                "place": EXIT,
+                "credential": purse(trip(terminal=ELSEWHERE)),
+                "parameters": rules(trips=TripFares(network="acquirer", fares={"0001": {"0003": 250}})),
+            },
+            [(DebitKind.ALIGHT, 250)],
+        ),
+    ],
+)
+def test_debits(sentence: str, changes: dict[str, object], expected: list[tuple[DebitKind, int]]) -> None:
+    """What is asked of the card, in order."""
+    outcome = judge(case(**changes))
+    assert debits(outcome) == expected, sentence
+    assert outcome.decision.granted and OpenGate() in outcome.acts
+    assert outcome.charge is not None and outcome.charge.amount_fen == expected[-1][1]
+
+
+def test_both_amounts_are_told() -> None:
+    """What was left from before, and this ride."""
+    outcome = judge(case(credential=purse(trip(terminal=ELSEWHERE))))
+    show = next(act for act in outcome.acts if isinstance(act, Show))
+    assert show.reason is Reason.SETTLED_BY_CARD
+    assert (show.values["owed"], show.values["fare"]) == ("6", "1.6")
+
+
+def paid(**changes: Any) -> History:
+    """The same card's use, ten seconds ago."""
+    return History(same_party=(use(**({"at_ms": NOW_MS - 10_000} | changes)),))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changes", "reason"),
+    [
+        ("a purse pays", {}, Reason.PAID_BY_CARD),
+        ("an unsure clock", {"at": instant(uncertainty_ms=60_001)}, Reason.CLOCK_UNSURE),
+        ("no rules for purses", {"parameters": parameters()}, Reason.NOT_ACCEPTED_HERE),
+        ("no product here", {"service": "loan"}, Reason.NOT_ACCEPTED_HERE),
+        (
+            "a concession of the purse's own",
+            {"parameters": rules(products=(msgspec.structs.replace(OWN_USE, reason=Reason.CONCESSION),))},
+            Reason.CONCESSION,
+        ),
+        ("somebody still walks", {"lane_busy": True}, Reason.GATE_BUSY),
+        ("the same card again, for a companion", {"history": paid()}, Reason.PAID_BY_CARD),
+        (
+            "own use only: did it work?",
+            {"history": paid(), "parameters": rules(products=(OWN_USE,))},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "own use only, later: too soon",
+            {"history": paid(at_ms=NOW_MS - 61_000), "parameters": rules(products=(OWN_USE,))},
+            Reason.TOO_SOON,
+        ),
+        (
+            "companions used up",
+            {"history": History(same_party=(use(at_ms=NOW_MS - 61_000),) * 4)},
+            Reason.COMPANIONS_USED,
+        ),
+        (
+            "paid before this run: its holder may not have heard",
+            {"history": paid(), "place": CardPlace(began_ms=NOW_MS - 5_000)},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "boarded a moment ago: did it work?",
+            {"history": paid(), "place": BOTH, "credential": purse(trip())},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "paid, and nobody walked",
+            {"history": paid(passage=SENSOR, state=UseState.ANNULLED), "passage": SENSOR},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "paid, and nobody knows",
+            {"history": paid(passage=SENSOR, state=UseState.UNKNOWN), "passage": SENSOR},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "paid, and still waiting here",
+            {"history": paid(passage=SENSOR, state=UseState.RESERVED), "passage": SENSOR},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "paid at the other gate",
+            {"history": paid(passage=SENSOR, state=UseState.RESERVED, lane="rear"), "passage": SENSOR},
+            Reason.TOO_SOON,
+        ),
+        (
+            "being written this moment",
+            {"history": paid(passage=SENSOR, state=UseState.RESERVED, name=None), "passage": SENSOR},
+            Reason.GATE_BUSY,
+        ),
+        (
+            "annulled long ago",
+            {"history": paid(passage=SENSOR, state=UseState.ANNULLED, at_ms=NOW_MS - 3_600_000), "passage": SENSOR},
+            Reason.PAID_BY_CARD,
+        ),
+        (
+            "walked, at a gate",
+            {"history": paid(passage=SENSOR, state=UseState.COMMITTED), "passage": SENSOR},
+            Reason.PAID_BY_CARD,
+        ),
+        (
+            "another medium of the account",
+            {"history": paid(who="birch", passage=SENSOR, state=UseState.ANNULLED), "passage": SENSOR},
+            Reason.PAID_BY_CARD,
+        ),
+    ],
+)
+def test_reasons(sentence: str, changes: dict[str, object], reason: Reason) -> None:
+    """Each row a sentence."""
+    assert judge(case(**changes)).decision.reason is reason, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "scopes", "reason"),
+    [
+        ("the identity is blocked: the purse is bearer money", (BlockScope.IDENTITY,), Reason.PAID_BY_CARD),
+        ("identity, pass and payment", (BlockScope.IDENTITY, BlockScope.PASS, BlockScope.PAYMENT), Reason.PAID_BY_CARD),
+        ("the purse itself", (BlockScope.PURSE,), Reason.BLOCKED),
+    ],
+)
+def test_blocks(sentence: str, scopes: tuple[BlockScope, ...], reason: Reason) -> None:
+    """A block names what it stops."""
+    row = Block(ref=ref("amber").hex(), scopes=scopes)
+    outcome = judge(case(parameters=parameters(cards=CARDS, blocks_of={ref("amber"): (row,)})))
+    assert outcome.decision.reason is reason, sentence
+
+
+def test_a_fare_nobody_wrote_down_is_the_maximum() -> None:
+    """Both ends known, their fare not."""
+    trips = TripFares(fares={"0001": {"0002": 200}}, max_fare_fen=600)
+    assert fare_between(trips, trip(), "0002") == 200
+    assert fare_between(trips, trip(), "0009") == 600
+    assert fare_between(trips, trip(station="0009"), "0002") == 600
+
+
+def test_purse_rules_are_the_demo_s() -> None:
+    """The table above stands on what the simulated head office writes."""
+    assert isinstance(CARDS.purse, PurseRules)
+
+
+# --------------------------------------------------------------------------- cards that are no purse
+
+
+def held_out(assurance: Assurance, service: str = "fare", **changes: object) -> Reason:
+    policies = msgspec.structs.replace(parameters().policies, static_cards=("admission",), weak_cards=("fare", "free"))
+    products = (
+        Product(id="adult", services=("fare", "admission"), fare_fen=200),
+        Product(id="free", services=("free",), fare_fen=0),
+    )
+    card = credential(medium=Medium.CARD, assurance=assurance)
+    values: dict[str, object] = {"service": service, "credential": card}
+    found = parameters(*products, policies=policies)
+    return gate_rules.judge(gate_case(**(values | {"parameters": found} | changes)), groups=False).decision.reason
+
+
+@pytest.mark.parametrize(
+    ("sentence", "assurance", "service", "reason"),
+    [
+        ("it proved itself", Assurance.AUTHENTICATED, "fare", Reason.PAID),
+        ("it can be copied: not for a fare", Assurance.STATIC, "fare", Reason.CARD_UNPROVEN),
+        ("it can be copied, and the site takes it here", Assurance.STATIC, "admission", Reason.PAID),
+        ("a bare number where money moves", Assurance.WEAK, "fare", Reason.CARD_UNPROVEN),
+        ("a bare number where none does", Assurance.WEAK, "free", Reason.PAID),
+        ("a bare number elsewhere", Assurance.WEAK, "admission", Reason.CARD_UNPROVEN),
+    ],
+)
+def test_assurance(sentence: str, assurance: Assurance, service: str, reason: Reason) -> None:
+    """The site's policy says which services take what."""
+    assert held_out(assurance, service) is reason, sentence
+
+
+def test_the_same_card_on_the_same_vehicle() -> None:
+    """A question, unless companions may ride on it; later it is a new ride."""
+    card = credential(medium=Medium.CARD)
+    ridden = History(same_party=(use(at_ms=NOW_MS - 10_000),))
+    single = Product(id="adult", services=("fare",), fare_fen=200, pass_back=PassBack(window_s=30))
+    several = msgspec.structs.replace(single, pass_back=PassBack(window_s=600, companions=2))
+    for product, reason in ((single, Reason.ALREADY_PAID), (several, Reason.PAID)):
+        judged = gate_case(credential=card, history=ridden, parameters=parameters(product))
+        assert judge(judged).decision.reason is reason
+    walked = History(same_party=(use(at_ms=NOW_MS - 10_000, passage=SENSOR),))
+    judged = gate_case(credential=card, history=walked, passage=SENSOR, parameters=parameters(single))
+    assert judge(judged).decision.reason is Reason.TOO_SOON

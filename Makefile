@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-.PHONY: run test check lint types tests bench days chaos cuts damage faults fuzz picture clean
+.PHONY: run test check lint types tests bench days chaos cuts damage faults fuzz cards picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -46,6 +46,10 @@ fuzz:           ## every parser, SECONDS a target; by coverage where atheris has
 	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps \
 		--require-hashes -r requirements/fuzz.txt || echo "fuzz: atheris could not be installed" >&2
 	@$(PYTHON) -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(TARGET),--target $(TARGET))
+
+cards:          ## cards held out thousands of times, plugs pulled a hundred: what grew, as JSON; about ten minutes
+	@tools/setup dev
+	@$(PYTHON) -m tests.presentations $(ARGS)
 
 picture:        ## docs/demo.svg, from a real run
 	@tools/setup base

@@ -33,7 +33,7 @@ CHANNELID    {port:#x}
 """
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 RESTART_S = 0.2
-KILL, STOP, GO, READY = b"K", b"S", b"G", b"?"
+KILL, STOP, GO, READY, COUNT = b"K", b"S", b"G", b"?", b"#"
 SIGNALS = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP, GO: signal.SIGCONT}
 READY_S = 10.0
 
@@ -96,6 +96,10 @@ class Pcscd:
         """KILL, STOP or GO to pcscd; after KILL it is started again."""
         self._ask(which)
 
+    def handles(self) -> int:
+        """How many descriptors pcscd has open: what clients leave behind shows here."""
+        return int(self._ask(COUNT)[0])
+
     def reach(self, slot: int) -> socket.socket:
         """A connection to a slot, as a card makes it. Raises ConnectionError while there is no pcscd."""
         answer, descriptors = self._ask(b"%d" % slot)
@@ -142,6 +146,7 @@ class _Init:
             fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
         nothing = directory / "nothing"
         nothing.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "proc", "proc", "/proc"], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
         Path("/run/pcscd").mkdir()
         subprocess.run(["mount", "--bind", str(self._run), "/run/pcscd"], check=True)
@@ -179,6 +184,8 @@ class _Init:
             line.sendall(b"sent")
         elif wish == READY:
             line.sendall(b"ready" if _listens(PORT + SLOTS - 1) else b"not yet")
+        elif wish == COUNT:
+            line.sendall(b"%d" % len(list(Path(f"/proc/{self._pcscd.pid}/fd").iterdir())))
         elif wish:
             self._connect(line, PORT + int(wish))
 

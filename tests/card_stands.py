@@ -184,6 +184,7 @@ class Listener:
                     await self._served.wait()
                     self._served.clear()
             except DeviceError as error:
+                error.__cause__ = error.__context__ = error.__traceback__ = None  # they would hold whole lives
                 self.errors.append(error)
             await asyncio.sleep(0.1)
 

@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-.PHONY: run test check lint types tests bench days chaos cuts damage faults fuzz cards picture clean
+.PHONY: run test check lint types tests bench days blind chaos cuts damage faults fuzz cards picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -32,6 +32,10 @@ bench:          ## every benchmark; the last line is one JSON object
 days:           ## simulated days: SEEDS=1-200, or PLANT=name (PLANT=list names them)
 	@tools/setup dev
 	@$(PYTHON) -m tests.days $(if $(SEEDS),--seeds $(SEEDS)) $(if $(PLANT),--plant "$(PLANT)")
+
+blind:          ## what sees for a lane is killed, stopped and bombed: ROUNDS=100
+	@tools/setup dev
+	@$(PYTHON) -m tests.blinded --rounds $(or $(ROUNDS),100)
 
 cuts:           ## power cuts and kill -9 under the running terminal: N=150, or PLANT=name; needs root
 	@tools/setup dev

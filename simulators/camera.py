@@ -42,9 +42,17 @@ class Phone:
         """When the first picture that held it whole was sent: CLOCK_MONOTONIC nanoseconds."""
         return await asyncio.shield(self._there)
 
+    def arrive(self) -> None:
+        """There with the next picture."""
+        self._began_s -= COMES_S
+
     def leave(self) -> None:
         """Take it away."""
         self._left_s = self._left_s or time.monotonic()
+
+    def vanish(self) -> None:
+        """Gone with the next picture."""
+        self._left_s = time.monotonic() - LEAVES_S
 
     def sent(self, at_ns: int, part: float) -> None:
         """A picture with it was sent."""
@@ -98,10 +106,14 @@ class Camera:
             self._task = asyncio.create_task(self._film())
         return self.url
 
-    def hold_out(self, *payloads: bytes, held: Held | None = None, side: str | None = None) -> Phone:
-        """Somebody holds out a phone, or two at once; it moves in."""
+    def hold_out(
+        self, *payloads: bytes, held: Held | None = None, side: str | None = None, at_once: bool = False
+    ) -> Phone:
+        """Somebody holds out a phone, or two at once; it moves in, or is simply there."""
         how = held or drawn(self.random)
         phone = Phone(payloads, how, side or self.random.choice(SIDES), Random(self.random.random()))
+        if at_once:
+            phone.arrive()
         self._phones.append(phone)
         return phone
 

@@ -37,7 +37,7 @@ class Crowd:
     random: Random
     seed: int = 0
     account_link: Callable[[str], Ref] = field(default=lambda name: Ref(b"\x01" + name.encode().ljust(16, b".")[:16]))
-    _number: int = 0
+    number: int = 0  # of whoever came last; two crowds of one site begin far apart
 
     def bus(self) -> Visitor:
         """Somebody at a bus door."""
@@ -53,14 +53,14 @@ class Crowd:
 
     def phone(self, **changes: object) -> Phone:
         """A new phone with a ride code."""
-        self._number += 1
-        return Phone(name=f"rider {self._number}", issuer=demo_issuer(self.seed), **changes)  # type: ignore[arg-type]
+        self.number += 1
+        return Phone(name=f"rider {self.number}", issuer=demo_issuer(self.seed), **changes)  # type: ignore[arg-type]
 
     def wallet(self, **changes: object) -> Wallet:
         """A new phone with a card token."""
-        self._number += 1
+        self.number += 1
         issuer: TokenIssuer = self.random.choice(demo_token_issuers(self.seed))
-        return Wallet(name=f"visitor {self._number}", issuer=issuer, **changes)  # type: ignore[arg-type]
+        return Wallet(name=f"visitor {self.number}", issuer=issuer, **changes)  # type: ignore[arg-type]
 
     def lost_phone(self) -> Phone:
         """The phone whose account was reported lost: the demo's deny list names it."""

@@ -1,9 +1,9 @@
-"""A seed → a whole outside: scan modules, boards, turnstiles and people, in a process of its own.
+"""A seed → a whole outside: scan modules, a camera, boards, turnstiles and people, in a process of its own.
 
     python -m simulators.site --dir D --seed S
 
 Laws of this file:
-- It meets terminals only where hardware would: at the far end of serial lines, under D/wires.
+- It meets terminals only where hardware would: at the far end of serial lines, under D/wires, and of a camera's stream.
 - It writes what happened to D/events.jsonl, one line an event, with CLOCK_MONOTONIC: who came, what opened, who walked.
 - SIGUSR1 sends the people home; SIGTERM ends it. Trouble (a pulled plug, noise) comes from the seed.
 """
@@ -17,16 +17,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from simulators.gate import Board, Turnstile
 from simulators.people import Crowd, Visitor
 from simulators.scan_module import ScanModule, Trouble
 from terminal.core.model import Ref
 
+if TYPE_CHECKING:
+    from simulators.camera import Camera
+
 BAUD = 115_200
 ANSWER_S = 0.7  # how long a person waits for the gate before turning away
 STEP_S = (0.1, 0.5)  # between two people at one lane
+BEFORE_CAMERA_S = 1.6  # a phone is moved in, held still, and read
+TWO_AT_ONCE = 8  # of a hundred before a camera hold out two phones
 
 
 @dataclass
@@ -34,8 +39,8 @@ class Place:
     """One lane's outside: what it is read by, what it opens, who comes."""
 
     name: str
-    scan: ScanModule
-    turnstile: Turnstile | None
+    reader: "ScanModule | Camera"
+    turnstile: Turnstile
     board: Board
     comes: Callable[[], Visitor]
     gives_up_s: float  # after which the terminal annuls
@@ -52,27 +57,44 @@ class Site:
         self._events: IO[str] = (directory / "events.jsonl").open("a", encoding="utf-8", buffering=1)
         self._stop_people = asyncio.Event()
         self.places: list[Place] = []
+        self.camera: Camera | None = None
 
     def tell(self, kind: str, **what: Any) -> None:
         """One line in the events file."""
         self._events.write(json.dumps({"kind": kind, "t_ns": time.monotonic_ns(), **what}, ensure_ascii=False) + "\n")
 
     async def build(self) -> None:
-        """Plug everything in: a bus with one board and a front door, a park with a turnstile."""
+        """Plug everything in: a bus with a front door, a park with two turnstiles, one of them under a camera."""
         for name, who in (("bus/front", "bus"), ("park/east", "park")):
-            folder = self._wires / name
-            folder.mkdir(parents=True, exist_ok=True)
-            crowd = Crowd(Random(self._random.random()), account_link=self._link)
-            board = Board()
-            await board.serve_serial(folder / "board", BAUD)
-            turnstile = Turnstile(board)
-            turnstile.on_opening = self._opening(name)
             scan = ScanModule(
-                folder / "scan", baud=BAUD, random=Random(self._random.random()), trouble=Trouble(noise=20, split=20)
+                self._folder(name) / "scan",
+                baud=BAUD,
+                random=Random(self._random.random()),
+                trouble=Trouble(noise=20, split=20),
             )
             scan.wire.plug()
-            comes = crowd.bus if who == "bus" else crowd.park
-            self.places.append(Place(name, scan, turnstile, board, comes, self._passage_s + 1))
+            await self._place(name, who, scan)
+        try:
+            from simulators.camera import Camera  # OpenCV paints; without it there is no such lane
+        except ImportError:
+            return
+        self.camera = Camera(width=640, height=480, rate=12, seed=self._random.randrange(1000))
+        await self.camera.serve()
+        await self._place("park/west", "park", self.camera)
+
+    def _folder(self, name: str) -> Path:
+        folder = self._wires / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    async def _place(self, name: str, who: str, reader: "ScanModule | Camera") -> None:
+        crowd = Crowd(Random(self._random.random()), account_link=self._link, number=len(self.places) * 100_000)
+        board = Board()
+        await board.serve_serial(self._folder(name) / "board", BAUD)
+        turnstile = Turnstile(board)
+        turnstile.on_opening = self._opening(name)
+        comes = crowd.bus if who == "bus" else crowd.park
+        self.places.append(Place(name, reader, turnstile, board, comes, self._passage_s + 1))
 
     def send_home(self) -> None:
         """No more people."""
@@ -88,8 +110,10 @@ class Site:
     async def close(self) -> None:
         """Unplug everything."""
         for place in self.places:
-            place.scan.wire.unplug()
+            await _unplug(place.reader)
             await place.board.close()
+        if self.camera is not None:
+            await self.camera.close()
         self._events.close()
 
     # ----------------------------------------------------------------------- people
@@ -101,18 +125,35 @@ class Site:
             await self._pause(random.uniform(*STEP_S))
 
     async def _present(self, place: Place, visitor: Visitor, code: bytes, random: Random) -> None:
-        if not place.scan.wire.plugged:
-            return
-        last_byte_ns = await place.scan.show(code)
-        self.tell("presented", lane=place.name, who=visitor.who, last_byte_ns=last_byte_ns)
-        assert place.turnstile is not None
-        opened = await place.turnstile.opens(ANSWER_S)
+        if isinstance(place.reader, ScanModule):
+            if not place.reader.wire.plugged:
+                return
+            last_byte_ns = await place.reader.show(code)
+            self.tell("presented", lane=place.name, who=visitor.who, last_byte_ns=last_byte_ns)
+            opened = await place.turnstile.opens(ANSWER_S)
+        else:
+            opened = await self._before_camera(place, place.reader, visitor, code, random)
         if opened and place.name.startswith("park"):
             await self._walk(place, place.turnstile, visitor, random)
         if visitor.again_after_s is not None and not self._stop_people.is_set():
             await self._pause(visitor.again_after_s)
             again = visitor._replace(again_after_s=None, walks=0, who=visitor.who + " (again)")
             await self._present(place, again, code, random)
+
+    async def _before_camera(
+        self, place: Place, camera: "Camera", visitor: Visitor, code: bytes, random: Random
+    ) -> bool:
+        """Hold out a phone until the gate opens, or patience ends; now and then two are held out at once."""
+        codes, who = [code], visitor.who
+        if random.randrange(100) < TWO_AT_ONCE:
+            codes, who = [code, place.comes().code(int(time.time()))], "two phones at once"
+        began_ns = time.monotonic_ns()
+        phone = camera.hold_out(*codes)
+        self.tell("presented", lane=place.name, who=who, last_byte_ns=began_ns, camera=True)
+        opened = await place.turnstile.opens(BEFORE_CAMERA_S)
+        phone.leave()
+        await phone.gone.wait()
+        return opened
 
     async def _walk(self, place: Place, turnstile: Turnstile, visitor: Visitor, random: Random) -> None:
         for _ in range(0 if visitor.late else visitor.walks):
@@ -136,15 +177,29 @@ class Site:
         await self._pause(4.0)
         while not self._stop_people.is_set():
             place = random.choice(self.places)
-            place.scan.wire.unplug()
+            await _unplug(place.reader)
             self.tell("unplugged", lane=place.name)
             await asyncio.sleep(random.uniform(0.5, 1.0))
-            place.scan.wire.plug()
+            await _plug(place.reader)
             self.tell("plugged", lane=place.name)
             await self._pause(random.uniform(6.0, 14.0))
 
     def _opening(self, name: str) -> Callable[[int], None]:
         return lambda at_ns: self.tell("opened", lane=name, opened_ns=at_ns)
+
+
+async def _unplug(reader: "ScanModule | Camera") -> None:
+    if isinstance(reader, ScanModule):
+        reader.wire.unplug()
+    else:
+        await reader.drop()
+
+
+async def _plug(reader: "ScanModule | Camera") -> None:
+    if isinstance(reader, ScanModule):
+        reader.wire.plug()
+    else:
+        await reader.serve()
 
 
 async def _main(options: argparse.Namespace) -> None:
@@ -157,7 +212,7 @@ async def _main(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGUSR1, site.send_home)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, site.send_home)  # Ctrl-C is the demo's affair
-    print(json.dumps({"ready": True}), flush=True)
+    print(json.dumps({"ready": True, "camera": site.camera.url if site.camera else None}), flush=True)
     living = asyncio.create_task(site.live())
     await stop.wait()
     site.send_home()

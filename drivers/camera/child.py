@@ -110,10 +110,12 @@ def _work(teller: Teller, orders: Orders) -> None:
     wanted = Wanted(width=order.width, height=order.height, rate=order.rate, exposure_ms=order.exposure_ms)
     source = FrameSource(partial(open_camera, order.source, wanted))
     looker = Looker(source, pipeline, order, confined=confined)
-    beaten_ns = 0
+    beaten_ns = pictures = 0
     while True:
         for look in looker.next(BEAT_S):
             teller.tell(look)
+        if pictures == 0 < source.health.pictures:
+            beaten_ns, pictures = 0, source.health.pictures  # the first picture is news at once
         if orders.show.is_set():
             orders.show.clear()
             picture = looker.picture()

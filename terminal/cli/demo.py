@@ -1,4 +1,4 @@
-"""`terminal demo`: a bus and a park turnstile, working, with everything outside simulated.
+"""`terminal demo`: a bus and two park turnstiles, working, with everything outside simulated.
 
 Laws of this file:
 - Each terminal, head office and the outside are processes of their own; they meet by pty, TCP and files only.
@@ -32,6 +32,7 @@ from terminal.core.parameters import Policies
 DEMO = Path(__file__).parent.parent.parent / "config" / "demo.toml"
 READY_S = 20.0
 DRAIN_S = 10.0
+NO_CAMERA = "http://127.0.0.1:18080/stream"  # what the demo's configurations say before there is one
 RESTART_S = (0.2, 2.0)  # first and longest wait before a dead terminal is started again
 
 
@@ -177,8 +178,12 @@ class Demo:
         port = (await office.first_line())["port"]
         site = Child("site", self.directory, *self._site_command())
         await site.start()
-        await site.first_line()
-        await self._start_terminals(port)
+        camera = (await site.first_line())["camera"]
+        if camera is None:
+            note = "OpenCV is not installed: nobody comes to the lane with the camera (tools/setup base installs it)"
+            print(f"terminal: {note}", file=sys.stderr)
+            self.state.notes.append(note)
+        await self._start_terminals(port, camera or NO_CAMERA)
         keepers = [asyncio.create_task(child.keep_alive()) for child in self.terminals.values()]
         await self._watch(stop)
         site.tell(signal.SIGUSR1)
@@ -225,10 +230,11 @@ class Demo:
         seed, passage_s = self.settings["seed"], self.settings["passage_s"]
         return ("simulators.site", "--dir", str(self.directory), "--seed", str(seed), "--passage-s", str(passage_s))
 
-    async def _start_terminals(self, port: int) -> None:
+    async def _start_terminals(self, port: int, camera: str) -> None:
         began = time.monotonic()
         for name in self.settings["terminals"]:
-            text = (self.options.config.parent / name).read_text(encoding="utf-8").replace("18443", str(port))
+            text = (self.options.config.parent / name).read_text(encoding="utf-8")
+            text = text.replace("18443", str(port)).replace(NO_CAMERA, camera)
             config = self.directory / Path(name).name
             config.write_text(text, encoding="utf-8")
             settings = tomllib.loads(text)
@@ -309,9 +315,9 @@ class Demo:
                 lane.walked += 1
             case "unplugged":
                 self.state.unplugs += 1
-                self.state.notes.append(f"the scan module of {event['lane']} was unplugged")
+                self.state.notes.append(f"the reader of {event['lane']} was unplugged")
             case "plugged":
-                self.state.notes.append(f"the scan module of {event['lane']} was plugged in again")
+                self.state.notes.append(f"the reader of {event['lane']} was plugged in again")
 
     def _line(self, line: dict[str, Any]) -> None:
         if line.get("event") != "decided":

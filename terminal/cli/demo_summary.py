@@ -3,7 +3,8 @@
 Laws of this file:
 - The journal is read from its file, head office's set from its own database, openings from the boards' events.
 - An opening needs an earlier durable grant of its own: openings are paired with grants in order, by CLOCK_MONOTONIC.
-- Latency runs from the last byte on the line to the coil, both clocked outside the terminal.
+- Latency runs from the last byte on the line to the coil, both clocked outside the terminal. A camera's own, from a
+  picture's arrival to its payload, is what the terminal's status says.
 """
 
 import sqlite3
@@ -51,7 +52,7 @@ def summary(
         "openings_without_entry": openings_without_entry(openings, granted, decisions),
         "p50_ms": quantile(took_ms, 0.50),
         "p99_ms": quantile(took_ms, 0.99),
-    }
+    } | _cameras(directory, terminals, events)
 
 
 def openings_without_entry(
@@ -83,11 +84,23 @@ def latencies_ms(events: list[dict[str, Any]]) -> list[float]:
     took = []
     shown: dict[str, int] = {}
     for event in sorted(events, key=lambda event: event.get("opened_ns", event.get("last_byte_ns", event["t_ns"]))):
-        if event["kind"] == "presented":
+        if event["kind"] == "presented" and not event.get("camera"):
             shown[event["lane"]] = event["last_byte_ns"]
         elif event["kind"] == "opened" and event["lane"] in shown:
             took.append((event["opened_ns"] - shown.pop(event["lane"])) / 1e6)
     return took
+
+
+def _cameras(directory: Path, terminals: list[str], events: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many held out a phone to a camera, and what the cameras' own status says."""
+    statuses = [msgspec.json.decode((directory / name / "status.json").read_bytes()) for name in terminals]
+    readers = [one for status in statuses for lane in status["lanes"].values() for one in lane["readers"].values()]
+    return {
+        "camera_presented": sum(event["kind"] == "presented" and bool(event.get("camera")) for event in events),
+        "camera_restarts": sum(sum(one.get("restarts", {}).values()) for one in readers),
+        "camera_p50_ms": max((one.get("latency_ms", {}).get("p50", 0.0) for one in readers), default=0.0),
+        "camera_p99_ms": max((one.get("latency_ms", {}).get("p99", 0.0) for one in readers), default=0.0),
+    }
 
 
 def quantile(values: list[float], part: float) -> float | None:

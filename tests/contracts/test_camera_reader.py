@@ -164,6 +164,18 @@ class TestCamera:
             await asyncio.sleep(0.5)
             assert sorted(map(str, heard.codes)) == ["b'first book'", "b'second book'"]
 
+    async def test_binary_codes_bit_for_bit(self) -> None:
+        """Screen, stream, decoder, pipe: what was painted is what arrives. Two hundred: the benchmark."""
+        random = Random(6)
+        payloads = [random.randbytes(random.randint(64, 400)) for _ in range(20)]
+        async with before_a_camera(mode="kiosk") as (camera, heard):
+            for payload in payloads:
+                phone = camera.hold_out(payload, held=Held(code=0.8), at_once=True)
+                while payload not in heard.codes:
+                    await heard.something()
+                phone.vanish()
+            assert heard.codes == payloads
+
     async def test_a_phone_that_lay_there_before_is_seen(self) -> None:
         """Nothing moves, and still somebody waits."""
         camera = Camera(width=640, height=480, rate=20, seed=1)

@@ -20,6 +20,7 @@ REGISTRY: dict[str, str] = {
     "indicator.memory": "drivers.indicator.memory:open",
     "store.sqlite": "drivers.store.sqlite:open",
     "office.https": "drivers.office.https:open",
+    "library.sip2": "drivers.library.sip2:open",
     "parameters.directory": "drivers.parameters.directory:open",
 }
 

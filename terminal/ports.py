@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
+from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
 from terminal.core.model import (
     EntryName,
     GateAnswer,
@@ -249,6 +250,60 @@ class Office(Protocol):
         """Let go of the connection."""
 
 
+class LibraryError(Exception):
+    """A library system did not answer; `silence` says how. Whether the request took effect may be unknown."""
+
+    def __init__(self, silence: Silence, what: str) -> None:
+        super().__init__(f"{silence.value}: {what}")
+        self.silence = silence
+
+
+class LibrarySystem(Protocol):
+    """A library's own system. Every question raises LibraryError; "not ok" is an answer. Times are Unix milliseconds.
+
+    `no_block` says that it already happened while the system was away; a system may ignore that, and refuse.
+    `undo` takes back the half-done opposite: the security bit could not be set.
+    """
+
+    async def status(self) -> SystemStatus:
+        """What the system says it can do."""
+
+    async def patron(self, reader: ReaderNumber, at_ms: int, *, listed: int | None = None) -> Patron:
+        """The reader, with one list of their items where `listed` names it: 0 holds, 1 overdue, 2 charged, 3 fines."""
+
+    async def item(self, barcode: str, at_ms: int) -> Item:
+        """One copy."""
+
+    async def checkout(
+        self,
+        reader: ReaderNumber,
+        barcode: str,
+        at_ms: int,
+        *,
+        no_block: bool = False,
+        due_ms: int | None = None,
+        undo: bool = False,
+    ) -> Loan:
+        """Lend."""
+
+    async def checkin(
+        self, barcode: str, at_ms: int, returned_ms: int, *, no_block: bool = False, undo: bool = False
+    ) -> Return:
+        """Take back."""
+
+    async def renew(self, reader: ReaderNumber, barcode: str, at_ms: int) -> Loan:
+        """Lend for longer."""
+
+    async def pay(self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int) -> Payment:
+        """A fee was paid."""
+
+    async def end_session(self, reader: ReaderNumber, at_ms: int) -> bool:
+        """The reader is done."""
+
+    async def close(self) -> None:
+        """Let go of the line."""
+
+
 class ParameterSource(Protocol):
     """Where parameter sets come from; a signed source comes through the same port."""
 
@@ -289,6 +344,8 @@ __all__ = [
     "DeviceError",
     "Gate",
     "Indicator",
+    "LibraryError",
+    "LibrarySystem",
     "Office",
     "OfficeError",
     "ParameterSource",

@@ -54,6 +54,7 @@ KINDS = (
     "card",
     "gate",
     "indicator",
+    "library",
     "office",
     "parameters",
     "scan",
@@ -260,6 +261,7 @@ def test_every_kind_of_driver_has_something_to_stand_against() -> None:
         "indicator": "simulators/memory.py", "store": "simulators/store.py", "office": "simulators/office_server.py",
         "parameters": "simulators/parameters.py", "card": "simulators/pn532.py",
         "secure_module": "simulators/virtual_reader.py",
+        "library": "simulators/library.py",
     }  # fmt: skip
     assert {name.split(".")[0] for name in drivers.REGISTRY} == set(stands)
     assert all((ROOT / path).exists() for path in stands.values())

@@ -15,7 +15,7 @@ from terminal.settings import Device, Settings, driver_settings, load
 
 CONFIG = Path(__file__).parent.parent / "config"
 SITES = ("bus-gate.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
-NOT_IN_A_LANE_YET = {"card.pcsc", "card.pn532", "secure_module.pcsc"}
+NOT_IN_A_LANE_YET = {"library.sip2", "card.pcsc", "card.pn532", "secure_module.pcsc"}
 COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)
 

@@ -1,0 +1,249 @@
+"""A library system that speaks SIP2 over TCP: readers, copies, loans, and ways to misbehave.
+
+Laws of this file:
+- Its reading and writing of messages is its own, written from the protocol and not from the driver.
+- It is in the state it says: a loan made is a loan kept, whatever becomes of the answer.
+- `trouble` is asked before each answer and does one thing wrong; what it did is counted.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+CODES = ("93", "99", "23", "63", "17", "11", "09", "29", "35", "37", "97")
+STAMP = "20270115    080000"
+ALPHABET_LENGTHS = {"93": 2, "99": 8, "23": 21, "63": 31, "17": 18, "11": 38, "09": 37, "29": 38, "35": 18, "37": 25}
+
+
+@dataclass
+class Copy:
+    """One copy of a book."""
+
+    title: str
+    lent_to: str | None = None
+    due: str = ""
+    returned: list[str] = field(default_factory=list)  # return dates it was told, as the kiosk wrote them
+
+
+@dataclass
+class Dialect:
+    """How this system differs from the next."""
+
+    charset: str = "utf-8"
+    checks: bool = True  # sends AY and AZ
+    padded: bool = False  # numbers padded with blanks, as some systems send them
+    institution: str | None = None  # a loan with another AO is refused
+    ignores_no_block: bool = False
+    says_checkout: str = "Y"  # in 98
+    login: tuple[str, str] | None = None
+
+
+class Library:
+    """The system; `start` listens on loopback."""
+
+    def __init__(self, dialect: Dialect | None = None) -> None:
+        self.dialect = dialect or Dialect()
+        self.readers: dict[str, str] = {}  # number → name, which no kiosk may keep
+        self.blocked: set[str] = set()
+        self.copies: dict[str, Copy] = {}
+        self.heard: list[str] = []
+        self.trouble: Callable[[str], str | None] = lambda code: None
+        self.troubles: Counter[str] = Counter()
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._lines: set[asyncio.StreamWriter] = set()
+
+    async def start(self, port: int = 0) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close every line."""
+        assert self._server is not None
+        self._server.close()
+        for writer in tuple(self._lines):
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    # ----------------------------------------------------------------------- the line
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._lines.add(writer)
+        last = b""
+        known = self.dialect.login is None
+        try:
+            while line := (await reader.readuntil(b"\r")).strip(b"\r\n"):
+                code, sequence, sound = self._heard(line)
+                if not sound:
+                    writer.write(self._line("96", "", "", None))
+                    continue
+                if code == "97":
+                    writer.write(last)
+                    continue
+                if code != "93" and not known:
+                    break
+                answer, rest = self._answer(code, line)
+                known = known or answer == "941"
+                last = self._line(answer[:2], answer[2:], rest, sequence)
+                if not await self._say(code, last, writer):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self._lines.discard(writer)
+            writer.transport.abort()
+
+    async def _say(self, code: str, line: bytes, writer: asyncio.StreamWriter) -> bool:
+        """Answer, or do what trouble says. False: the line is closed."""
+        what = self.trouble(code)
+        if what is not None:
+            self.troubles[what] += 1
+        if what == "silent":
+            return True
+        if what == "close":
+            return False
+        if what == "96":
+            line = self._line("96", "", "", None)
+        elif what == "garble":
+            line = line[:3] + b"\x7f" + line[4:]
+        elif what == "wrong number":
+            line = self._line(line[:2].decode(), "", "", 0) if b"AY" not in line else _renumbered(line)
+        elif what == "late":
+            await asyncio.sleep(0.6)
+        elif what == "half":
+            writer.write(line[: len(line) // 2])
+            await writer.drain()
+            return False
+        if what == "twice":
+            line += line
+        writer.write(line)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        return True
+
+    def _heard(self, line: bytes) -> tuple[str, int | None, bool]:
+        """Code, sequence number, and whether the checksum holds."""
+        code = line[:2].decode("ascii", "replace")
+        at = line.rfind(b"AZ")
+        if at < 0:
+            return code, None, True
+        total = 0
+        for byte in line[: at + 2]:
+            total = (total + byte) % 65536
+        sound = (total + int(line[at + 2 : at + 6], 16)) % 65536 == 0
+        sequence = int(line[at - 1 : at]) if line[at - 3 : at - 1] == b"AY" else None
+        if sound and code in ALPHABET_LENGTHS:
+            self.heard.append(line.decode(self.dialect.charset))
+        return code, sequence, sound
+
+    def _line(self, code: str, fixed: str, rest: str, sequence: int | None) -> bytes:
+        body = (code + fixed + rest).encode(self.dialect.charset)
+        if self.dialect.checks:
+            body += (b"AY%d" % sequence if sequence is not None else b"") + b"AZ"
+            body += b"%04X" % (65536 - sum(body) % 65536)
+        return body + b"\r\n"
+
+    # ----------------------------------------------------------------------- what it says
+
+    def _answer(self, code: str, line: bytes) -> tuple[str, str]:
+        text = line.decode(self.dialect.charset)
+        fixed = text[2 : 2 + ALPHABET_LENGTHS[code]]
+        fields = {part[:2]: part[2:] for part in text[2 + ALPHABET_LENGTHS[code] :].split("|") if len(part) >= 2}
+        answer: tuple[str, str] = getattr(self, f"_on_{code}")(fixed, fields)
+        return answer
+
+    def _on_93(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        good = self.dialect.login in (None, (fields.get("CN"), fields.get("CO")))
+        return f"94{int(good)}", ""
+
+    def _on_99(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        numbers = " 10  3" if self.dialect.padded else "010003"
+        return f"98YY{self.dialect.says_checkout}YYY{numbers}{STAMP}2.00", "AOcity|BX" + "Y" * 16 + "|"
+
+    def _on_23(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        number = fields["AA"]
+        return f"24{self._flags(number)}{fixed[:3]}{STAMP}", self._person(number)
+
+    def _on_63(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        number = fields["AA"]
+        lent = [barcode for barcode, copy in self.copies.items() if copy.lent_to == number]
+        counts = "".join(self._count(count) for count in (0, 0, len(lent), 0, 0, 0))
+        listed = "".join(f"AU{barcode}|" for barcode in lent) if fixed[21:31].find("Y") == 2 else ""
+        return f"64{self._flags(number)}{fixed[:3]}{STAMP}{counts}", self._person(number) + listed
+
+    def _on_17(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        copy = self.copies.get(fields["AB"])
+        if copy is None:
+            return f"18010000{STAMP}", f"AB{fields['AB']}|AJ|AFno such copy|"
+        return f"180{'4' if copy.lent_to else '3'}0201{STAMP}", f"AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
+
+    def _on_11(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        if fields.get("BI") == "Y":
+            return self._undone(fields)
+        why = self._refusal(fields, after_the_fact=fixed[1] == "Y")
+        if why:
+            return f"120NNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ|AH|AF{why}|"
+        copy = self.copies[fields["AB"]]
+        copy.lent_to, copy.due = fields["AA"], fixed[20:38] if fixed[1] == "Y" else "20270214    235959"
+        return f"121NNY{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
+
+    def _undone(self, fields: dict[str, str]) -> tuple[str, str]:
+        copy = self.copies[fields["AB"]]
+        copy.lent_to = None
+        return f"121NNY{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH|"
+
+    def _on_09(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        copy = self.copies.get(fields["AB"])
+        if copy is None:
+            return f"100NNN{STAMP}", f"AOcity|AB{fields['AB']}|AQ|AFno such copy|"
+        copy.lent_to, copy.due = None, ""
+        copy.returned.append(fixed[19:37])
+        return f"101YNN{STAMP}", f"AOcity|AB{fields['AB']}|AQmain|AJ{copy.title}|CL2|"
+
+    def _on_29(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        copy = self.copies.get(fields["AB"])
+        if copy is None or copy.lent_to != fields["AA"]:
+            return f"300NNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ|AH|AFnot lent to you|"
+        copy.due = "20270316    235959"
+        return f"301YNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
+
+    def _on_35(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        return f"36Y{STAMP}", f"AOcity|AA{fields['AA']}|"
+
+    def _on_37(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
+        return f"38Y{STAMP}", f"AOcity|AA{fields['AA']}|"
+
+    # ----------------------------------------------------------------------- its rules
+
+    def _refusal(self, fields: dict[str, str], *, after_the_fact: bool) -> str:
+        """Why a loan is refused; empty when it is not. Whoever heeds no-block does not ask."""
+        copy = self.copies.get(fields["AB"])
+        if copy is None or fields["AA"] not in self.readers:
+            return "unknown"
+        if self.dialect.institution not in (None, fields.get("AO")):
+            return "wrong institution"
+        if after_the_fact and not self.dialect.ignores_no_block:
+            return ""
+        if copy.lent_to not in (None, fields["AA"]):
+            return "lent to somebody else"
+        return "blocked" if fields["AA"] in self.blocked else ""
+
+    def _flags(self, number: str) -> str:
+        return ("Y" if number in self.blocked else " ") + " " * 13
+
+    def _person(self, number: str) -> str:
+        known = number in self.readers
+        return f"AOcity|AA{number}|AE{self.readers.get(number, '')}|BL{'Y' if known else 'N'}|CQY|BHCNY|BV12.50|"
+
+    def _count(self, count: int) -> str:
+        return f"{count:>4}" if self.dialect.padded else f"{count:04}"
+
+
+def _renumbered(line: bytes) -> bytes:
+    """The same answer with another question's number, and a good checksum."""
+    at = line.rindex(b"AY")
+    body = line[: at + 2] + (b"%d" % ((int(line[at + 2 : at + 3]) + 5) % 10)) + b"AZ"
+    return body + b"%04X" % (65536 - sum(body) % 65536) + b"\r\n"

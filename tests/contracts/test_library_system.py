@@ -1,0 +1,323 @@
+"""What every library system is asked, over real TCP: ours that pretends, and somebody else's SIP2 server."""
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.clock import SystemClock
+from drivers.library import sip2, sip2_codec
+from simulators.library import Copy, Dialect, Library
+from terminal.core.library import ReaderNumber, Silence
+from terminal.ports import DeviceError, LibraryError
+from tests import peers
+
+AT_MS = 1_800_000_000_000
+READER, STRANGER = ReaderNumber("R1"), ReaderNumber("R9")
+NAME = "must not be kept"
+
+
+def stocked(dialect: Dialect | None = None) -> Library:
+    """Two copies and one reader."""
+    library = Library(dialect)
+    library.readers = {"R1": NAME}
+    library.copies = {"B1": Copy("三体"), "B2": Copy("Dream of the Red Chamber")}
+    return library
+
+
+@contextlib.asynccontextmanager
+async def meeting(library: Library, **options: Any) -> AsyncIterator[sip2.Sip2]:
+    """The driver, at a pretend system."""
+    await library.start()
+    system = sip2.open(
+        sip2.Settings(host="127.0.0.1", port=library.port, **{"timeout_s": 0.4} | options), SystemClock()
+    )
+    try:
+        yield system
+    finally:
+        await system.close()
+        await library.stop()
+
+
+@contextlib.asynccontextmanager
+async def somebody_elses() -> AsyncIterator[sip2.Sip2]:
+    """The driver, at an independent server in a process and an environment of its own."""
+    python = await asyncio.to_thread(peers.environment, "sip2")
+    server = subprocess.Popen(
+        [str(python), str(Path(peers.__file__).parent / "sip2_server.py")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert server.stdout is not None
+    try:
+        port = int(await asyncio.to_thread(server.stdout.readline))
+        system = sip2.open(sip2.Settings(host="127.0.0.1", port=port), SystemClock())
+        yield system
+        await system.close()
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+@pytest.fixture(params=["pretend", "padded", "unchecked", "gbk", "somebody else's"])
+async def system(request: pytest.FixtureRequest) -> AsyncIterator[sip2.Sip2]:
+    """A library system in each dialect."""
+    if request.param == "somebody else's":
+        async with somebody_elses() as found:
+            yield found
+        return
+    dialects = {"padded": Dialect(padded=True), "unchecked": Dialect(checks=False), "gbk": Dialect(charset="gbk")}
+    dialect = dialects.get(request.param)
+    async with meeting(stocked(dialect), charset=dialect.charset if dialect else "utf-8") as found:
+        yield found
+
+
+class TestContract:
+    async def test_says_what_it_can_do(self, system: sip2.Sip2) -> None:
+        """98, numbers padded or not."""
+        status = await system.status()
+        assert (status.online, status.checkout_ok, status.version) == (True, True, "2.00")
+        assert status.timeout_s is None or status.timeout_s >= 1
+
+    async def test_a_book_goes_out_is_renewed_and_comes_back(self, system: sip2.Sip2) -> None:
+        """63, 17, 11, 29, 09, 35: and at every point the system agrees."""
+        before = await system.patron(READER, AT_MS, listed=2)
+        assert (before.valid, before.may_borrow, before.charged, before.items) == (True, True, 0, ())
+        lent = await system.checkout(READER, "B1", AT_MS)
+        assert (lent.ok, lent.title, lent.desensitise, lent.barcode) == (True, "三体", True, "B1")
+        assert lent.due
+        assert (await system.item("B1", AT_MS)).circulation_status == 4
+        after = await system.patron(READER, AT_MS, listed=2)
+        assert (after.charged, after.items) == (1, ("B1",))
+        assert (await system.renew(READER, "B1", AT_MS)).ok
+        back = await system.checkin("B1", AT_MS, AT_MS - 3_600_000)
+        assert (back.ok, back.resensitise, back.home, back.bin) == (True, True, "main", "2")
+        assert (await system.item("B1", AT_MS)).circulation_status == 3
+        assert await system.end_session(READER, AT_MS)
+
+    async def test_not_ok_is_an_answer(self, system: sip2.Sip2) -> None:
+        """A stranger, a copy nobody has, a renewal of nothing."""
+        assert not (await system.patron(STRANGER, AT_MS)).valid
+        refused = await system.checkout(STRANGER, "B1", AT_MS)
+        assert not refused.ok
+        assert refused.message
+        assert not (await system.renew(READER, "B2", AT_MS)).ok
+        assert not (await system.checkin("B9", AT_MS, AT_MS)).ok
+
+    async def test_a_loan_whose_security_bit_failed_is_undone(self, system: sip2.Sip2) -> None:
+        """BI=Y: the copy is free again."""
+        assert (await system.checkout(READER, "B2", AT_MS)).ok
+        await system.checkout(READER, "B2", AT_MS, undo=True)
+        assert (await system.item("B2", AT_MS)).circulation_status == 3
+
+    async def test_money_is_minor_units(self, system: sip2.Sip2) -> None:
+        """BV is an amount with a point; ours are integers."""
+        patron = await system.patron_status(READER, AT_MS)
+        assert (patron.fee_minor, patron.currency) in {(1250, "CNY"), (320, "CNY")}
+        assert (await system.pay(READER, 320, "CNY", AT_MS)).accepted
+
+    async def test_nothing_of_a_person_is_kept(self, system: sip2.Sip2, caplog: pytest.LogCaptureFixture) -> None:
+        """Neither name nor address in any value, nor a reader number in a log."""
+        caplog.set_level(logging.DEBUG)
+        found = await system.patron(READER, AT_MS)
+        assert NAME not in repr(found)
+        assert "R1" not in repr(READER) + repr(found) + caplog.text
+
+    async def test_questions_at_once_are_asked_in_turn(self, system: sip2.Sip2) -> None:
+        """Each gets its own answer."""
+        titles = await asyncio.gather(*(system.item(barcode, AT_MS) for barcode in ["B1", "B2"] * 10))
+        assert [item.barcode for item in titles] == ["B1", "B2"] * 10
+
+
+class TestDialects:
+    async def test_a_login_comes_first(self) -> None:
+        """93 before anything else; a wrong one is told as such."""
+        async with meeting(
+            stocked(Dialect(login=("kiosk", "secret"))), login_user="kiosk", login_password="secret"
+        ) as at:
+            assert (await at.item("B1", AT_MS)).title == "三体"
+        async with meeting(stocked(Dialect(login=("kiosk", "secret"))), login_user="kiosk", login_password="no") as at:
+            assert await silence(at.item("B1", AT_MS)) is Silence.NOT_LOGGED_IN
+
+    async def test_a_loan_may_want_an_empty_institution(self) -> None:
+        """AO empty or not is the system's taste, and a setting here."""
+        async with meeting(stocked(Dialect(institution="")), institution="city") as at:
+            assert not (await at.checkout(READER, "B1", AT_MS)).ok
+        async with meeting(stocked(Dialect(institution=""))) as at:
+            assert (await at.checkout(READER, "B1", AT_MS)).ok
+
+    @pytest.mark.parametrize(("ignores", "ok"), [(False, True), (True, False)])
+    async def test_no_block_may_be_ignored(self, ignores: bool, ok: bool) -> None:
+        """What already happened may still be refused; then it is an answer like any other."""
+        library = stocked(Dialect(ignores_no_block=ignores))
+        library.blocked = {"R1"}
+        async with meeting(library) as at:
+            replayed = await at.checkout(READER, "B1", AT_MS, no_block=True, due_ms=AT_MS + 86_400_000)
+            assert replayed.ok is ok
+
+    async def test_dates_are_local_and_true(self) -> None:
+        """A return that happened offline says when; a loan that did says until when. 1,800,000,000 s is 16:00 +8."""
+        library = stocked()
+        async with meeting(library) as at:
+            await at.checkout(READER, "B1", AT_MS, no_block=True, due_ms=AT_MS)
+            assert library.copies["B1"].due == "20270115    160000"
+            await at.checkin("B1", AT_MS, AT_MS - 3_600_000, no_block=True)
+            assert library.copies["B1"].returned == ["20270115    150000"]
+
+
+async def silence(asked: Awaitable[object]) -> Silence:
+    """How it did not answer."""
+    with pytest.raises(LibraryError) as caught:
+        await asked
+    assert READER + "|" not in str(caught.value)
+    return caught.value.silence
+
+
+def once(what: str, times: int = 1) -> Callable[[str], str | None]:
+    """Trouble that comes so often and then ends; logins are left alone."""
+    left = [times]
+
+    def trouble(code: str) -> str | None:
+        if code == "93" or not left[0]:
+            return None
+        left[0] -= 1
+        return what
+
+    return trouble
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        ("what", "times", "expected"),
+        [
+            ("silent", 1, Silence.NO_ANSWER),
+            ("close", 1, Silence.CLOSED),
+            ("half", 1, Silence.CLOSED),
+            ("96", 3, Silence.ASKED_AGAIN),
+            ("wrong number", 1, Silence.NO_ANSWER),
+            ("late", 1, Silence.NO_ANSWER),
+        ],
+    )
+    async def test_each_silence_has_its_own_name(self, what: str, times: int, expected: Silence) -> None:
+        """And the next question is answered, by its own answer."""
+        library = stocked()
+        async with meeting(library) as at:
+            library.trouble = once(what, times)
+            assert await silence(at.item("B1", AT_MS)) is expected
+            assert (await at.item("B2", AT_MS)).barcode == "B2"
+            assert library.troubles[what] == times
+
+    @pytest.mark.parametrize(("what", "times"), [("96", 2), ("garble", 1)])
+    async def test_what_is_asked_again_is_told_again(self, what: str, times: int) -> None:
+        """A loan is made once, however often the line failed."""
+        library = stocked()
+        async with meeting(library) as at:
+            library.trouble = once(what, times)
+            assert (await at.checkout(READER, "B1", AT_MS)).ok
+            assert {line[-9:-6] for line in library.heard} == {"AY1"}  # said again with the same number
+
+    @pytest.mark.parametrize("checks", [True, False])
+    async def test_an_answer_told_twice_is_heard_once(self, checks: bool) -> None:
+        """The second must not answer the next question, also where a system numbers nothing."""
+        library = stocked(Dialect(checks=checks))
+        async with meeting(library) as at:
+            library.trouble = once("twice")
+            assert (await at.item("B1", AT_MS)).barcode == "B1"
+            await asyncio.sleep(0.02)
+            assert (await at.item("B2", AT_MS)).barcode == "B2"
+
+    async def test_nobody_listening_is_told_as_such(self) -> None:
+        """Nothing was sent."""
+        at = sip2.open(sip2.Settings(host="127.0.0.1", port=1, connect_s=0.5), SystemClock())
+        assert await silence(at.item("B1", AT_MS)) is Silence.UNREACHABLE
+
+    async def test_a_restarted_system_is_met_again(self) -> None:
+        """The first question after it may be lost; the one after that is not."""
+        library = stocked()
+        async with meeting(library) as at:
+            await at.item("B1", AT_MS)
+            port = library.port
+            await library.stop()
+            await library.start(port)
+            await asyncio.sleep(0.05)
+            assert (await at.item("B1", AT_MS)).barcode == "B1"
+
+    async def test_an_endless_line_ends(self) -> None:
+        """A system that sends more than any message is not listened to."""
+
+        async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    writer.write(b"x" * 4096)
+                    await writer.drain()
+
+        server = await asyncio.start_server(endless, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        at = sip2.open(sip2.Settings(host="127.0.0.1", port=port, timeout_s=2), SystemClock())
+        assert await silence(at.item("B1", AT_MS)) is Silence.GARBLED
+        server.close()
+        await at.close()
+
+    async def test_a_question_given_up_leaves_no_answer_behind(self) -> None:
+        """Cancelled while it waits: its answer must not meet the next question."""
+        library = stocked()
+        async with meeting(library, timeout_s=2.0) as at:
+            library.trouble = once("late")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await at.item("B1", AT_MS)
+            assert (await at.item("B2", AT_MS)).barcode == "B2"
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("barcode", ["B1|AAR9", "B1\r", "B1\n09N", "\x00", "B1\x7f"])
+    async def test_a_barcode_cannot_say_more_than_itself(self, barcode: str) -> None:
+        """A delimiter in it would be another field."""
+        library = stocked()
+        async with meeting(library) as at:
+            assert await silence(at.checkin(barcode, AT_MS, AT_MS)) is Silence.UNSAYABLE
+            assert library.heard == []
+
+    async def test_what_the_charset_lacks_is_not_said(self) -> None:
+        """And not replaced by a question mark, which is another copy."""
+        async with meeting(stocked(Dialect(charset="gbk")), charset="gbk") as at:
+            assert await silence(at.item("🐼", AT_MS)) is Silence.UNSAYABLE
+
+    def test_settings_that_cannot_work_are_told(self) -> None:
+        """Charset and time zone."""
+        with pytest.raises(DeviceError, match="charset"):
+            sip2.open(sip2.Settings(host="h", charset="klingon"), SystemClock())
+        with pytest.raises(DeviceError, match="time zone"):
+            sip2.open(sip2.Settings(host="h", time_zone="Moon/Sea"), SystemClock())
+
+    @pytest.mark.parametrize(
+        "line",
+        [b"", b"1", b"12", b"121NNY2027", b"99", b"zz" + b" " * 60, b"12" + b"x" * 20_000, b"\xff" * 40],
+        ids=["nothing", "short", "no fixed part", "cut", "a question", "unknown", "too long", "no text"],
+    )
+    def test_what_is_no_answer_is_garbled(self, line: bytes) -> None:
+        """One error, never another."""
+        with pytest.raises(sip2_codec.Garbled):
+            sip2_codec.decode(line, "utf-8")
+
+    @pytest.mark.parametrize(
+        ("text", "number", "minor"),
+        [
+            (" 10", 10, 1000), ("", None, None), (None, None, None), ("0007", 7, 700), ("1 2", None, None),
+            ("12.5", None, 1250), ("12,50", None, 1250), ("-3", None, None), ("1.234", None, None), ("٣", None, None),
+        ],
+    )  # fmt: skip
+    def test_numbers_are_read_leniently(self, text: str | None, number: int | None, minor: int | None) -> None:
+        """What is no number is None, and never a guess."""
+        assert (sip2_codec.number(text), sip2_codec.minor_units(text)) == (number, minor)
+
+    def test_the_published_checksum(self) -> None:
+        """The worked example that every SIP2 manual prints: 9300…AY3AZEEB3 style lines check themselves."""
+        line = sip2_codec.encode("99", "00302.00", {}, 1, "utf-8")
+        assert line == b"9900302.00AY1AZFCA5\r"

@@ -53,6 +53,10 @@ SELECT epoch FROM records WHERE terminal = :terminal
 KEY_HELD = """EXISTS (SELECT 1 FROM content_keys AS k
     WHERE k.terminal = r.terminal AND k.epoch = r.key_epoch AND k.number = r.key)"""
 
+# Epochs of one terminal that follow the same one, or none: two boards under one key, or a disk that was wiped.
+FORKS = """(SELECT 1 FROM records WHERE kind = 'epoch' GROUP BY terminal, follows
+    HAVING count(DISTINCT epoch) > 1)"""
+
 
 @dataclass
 class Counts:
@@ -264,6 +268,7 @@ class HeadOffice:
             "duplicates": self._count("(SELECT terminal, epoch, sequence FROM records)")
             - self._count("(SELECT DISTINCT terminal, epoch, sequence FROM records)"),
             "aside": self._count("aside"),
+            "forks": self._count(FORKS),
             "counted": self._count("(SELECT DISTINCT terminal, counts_as FROM records)"),
             "evidence_waiting": self._count(f"records AS r WHERE key IS NOT NULL AND NOT {KEY_HELD}"),
             **vars(self.counts),

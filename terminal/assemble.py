@@ -44,6 +44,7 @@ from terminal.runtime.uploader import Uploader, UploadRules
 from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
 
 FINISH_TAP_S = 2.0
+CANCEL_AGAIN_S = 3.0  # longer than a board needs to end a pulse and leave nothing on
 
 log = logging.getLogger(__name__)
 
@@ -191,8 +192,7 @@ class Terminal:
             log.info("ready", extra={"terminal": self.parts.terminal, "sm2": sm2.backend_name()})
             await stop.wait()
             await self._finish_taps()
-            for task in (*running, power):
-                task.cancel()
+            await _end((*running, power))
         return "power lost" if power.done() and not power.cancelled() and power.result() else "told to stop"
 
     async def _finish_taps(self) -> None:
@@ -254,6 +254,17 @@ class Terminal:
 
 async def _run(worker: Awaitable[None]) -> None:
     await worker
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel, and again what has not ended: asyncio.wait_for of Python 3.11 can swallow a cancellation that comes just
+    when what it waits for is done, and whoever waits inside a library then goes on for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
 
 
 # --------------------------------------------------------------------------- from settings to parts

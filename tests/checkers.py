@@ -285,7 +285,7 @@ def nobody_blocked_passes(day: Day) -> Iterator[str]:
 def time_never_falls(day: Day) -> Iterator[str]:
     """A tap is judged at the moment its last byte arrived, or at the journal's time where that is later.
 
-    The journal's time runs on: where the clock was set back by more than a second, any moment up to there is right.
+    The journal's time runs on where nobody keeps the clock: any moment up to there is right.
     """
     floor, floors = (0, 0), []
     for event in day.log:
@@ -300,7 +300,8 @@ def time_never_falls(day: Day) -> Iterator[str]:
         floor_ms, minus_ns = floors[one.read]
         used, right = one.fact.evidence.utc_ms, max(read.reading.utc_ms, floor_ms)
         ran_ms = floor_ms + (read.reading.monotonic_ns + minus_ns) // 1_000_000
-        latest = ran_ms if read.reading.utc_ms < ran_ms - 1000 else right
+        unkept = read.reading.uncertainty_ms >= 16_000 and read.reading.utc_ms < ran_ms - 1000
+        latest = ran_ms if unkept else right
         if not right <= used <= latest or one.at.utc_ms != used:
             yield f"entry {one.name.sequence} was judged {right - used} ms before its time"
 

@@ -2,7 +2,9 @@
 
 Laws of this file:
 - Time used for judging never falls behind the last journalled time. Behind it, that floor is used and flagged.
-- While the process lives the floor runs on with CLOCK_MONOTONIC: a clock set back stops nobody's validity and no gate.
+- While the process lives and the system's clock is not synchronised, the floor runs on with CLOCK_MONOTONIC: a clock
+  that was set back, or died, stops nobody's validity and no gate. A synchronised clock behind the floor is the right
+  one (it was the floor that was wrong): the floor stands until it has caught up.
 - A service day is named by the date on which it starts, in the tariff's own zone.
 """
 
@@ -11,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from terminal.core.model import Instant, Reading, TimeSource, Value
 
+UNSYNCHRONISED_MS = 16_000  # what the kernel itself takes for a clock nobody has set right (adjtimex(2))
 SLACK_MS = 1000  # two readings of two clocks are never taken in one instant
 
 
@@ -24,9 +27,9 @@ class Floor(Value, frozen=True):
 def settle(reading: Reading, floor_ms: int, since: Floor | None = None) -> Instant:
     """The instant a reading stands for: the system's time, or the floor where the system's is behind it.
 
-    `since`: a floor of this run, which has gone on since; a system clock more than SLACK_MS behind it was set back.
+    `since`: a floor of this run; where nobody keeps the clock it has gone on since, and SLACK_MS behind it is behind.
     """
-    if since is not None:
+    if since is not None and reading.uncertainty_ms >= UNSYNCHRONISED_MS:
         ran_ms = since.utc_ms + max(0, reading.monotonic_ns - since.monotonic_ns) // 1_000_000
         if reading.utc_ms < ran_ms - SLACK_MS:
             floor_ms = max(floor_ms, ran_ms)

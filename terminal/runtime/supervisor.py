@@ -3,6 +3,7 @@
 Laws of this file:
 - A DeviceError is the device's: it is told, waited out and tried again, for ever.
 - Any other exception is ours: it leaves, ends the process, and the journal recovers.
+- Told to end, it ends, also where a library under the device has swallowed the cancellation.
 - The wait starts short, so that a replugged reader is back within two seconds, and never grows beyond one.
 """
 
@@ -51,7 +52,15 @@ async def supervise(health: DeviceHealth, run: Callable[[], Awaitable[None]], cl
             await run()
         except DeviceError as error:
             health.failed(error)
+        _raise_if_cancelled()
         if clock.monotonic_s() - began > HEALTHY_AFTER_S:
             wait_s = FIRST_WAIT_S
         await asyncio.sleep(wait_s)
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _raise_if_cancelled() -> None:
+    """A library may have swallowed the cancellation (asyncio.wait_for of Python 3.11 can): it is not lost."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -6,6 +6,8 @@ Laws of this file:
 """
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -155,11 +157,35 @@ def started(config: Path) -> subprocess.Popen[bytes]:
     raise AssertionError("it ended before it was ready")
 
 
+def test_what_is_typed_into_its_console_is_nobodys_command(site: Path) -> None:
+    """A keyboard that somebody plugged in types at it: nothing is read, nothing happens, it stops when told."""
+    keyboard, console = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terminal", "run", str(site)], cwd=ROOT, stdin=console, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stderr is not None
+        while b'"ready"' not in process.stderr.readline():
+            assert process.poll() is None
+        before = seen_down(site.parent / "bus" / "status.json")
+        for line in (b"open\n", b"\x03\x03", b"exit\n", b"\x1b[2~\x04", b"import os; os._exit(0)\n"):
+            os.write(keyboard, line)
+        time.sleep(0.7)  # long enough for a status to be written after it
+        assert process.poll() is None
+        assert before["lanes"] == json.loads((site.parent / "bus" / "status.json").read_bytes())["lanes"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        os.close(console)
+        os.close(keyboard)
+    assert process.returncode == 0
+
+
 def seen_down(status_file: Path) -> dict[str, Any]:
     """The status once it says that the reader is down."""
     for _ in range(100):
-        status: dict[str, Any] = json.loads(status_file.read_bytes())
-        if not status["devices"]["bus/front/0"]["up"]:
+        status: dict[str, Any] = json.loads(status_file.read_bytes()) if status_file.exists() else {}
+        if status and not status["devices"]["bus/front/0"]["up"]:
             return status
         time.sleep(0.1)  # another process's file: there is no event
     raise AssertionError("nobody noticed that there is no reader")

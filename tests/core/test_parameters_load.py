@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -187,6 +188,18 @@ def test_no_bytes_raise_anything_else(noise: bytes) -> None:
     for name in ("manifest.json", "tariff-1.json"):
         with pytest.raises(ParametersError):
             load(office().files(NOW_MS) | {name: noise})
+
+
+def test_a_flipped_bit_refuses_the_set() -> None:
+    """In any file but the manifest, at any place: its hash says so, whatever the bytes still mean."""
+    good, random = office().files(NOW_MS), Random(1)
+    for name in sorted(good.keys() - {"manifest.json"}):
+        for _ in range(40):
+            bit = random.randrange(len(good[name]) * 8)
+            flipped = bytearray(good[name])
+            flipped[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(ParametersError, match="SHA-256"):
+                load(good | {name: bytes(flipped)})
 
 
 def test_the_office_writes_what_terminals_load(tmp_path: Path) -> None:

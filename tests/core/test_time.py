@@ -37,9 +37,17 @@ def test_time_never_falls_below_the_floor(floor_ms: int, utc_ms: int, source: Ti
 def test_the_floor_runs_on(sentence: str, utc_ms: int, after_ms: int, expected: tuple[int, TimeSource]) -> None:
     """Ninety seconds after 100 s were journalled, by CLOCK_MONOTONIC."""
     since = Floor(utc_ms=100_000, monotonic_ns=7_000_000_000)
-    reading = Reading(utc_ms=utc_ms, monotonic_ns=since.monotonic_ns + after_ms * 1_000_000)
-    found = settle(reading, 100_000, since)
+    at_ns = since.monotonic_ns + after_ms * 1_000_000
+    found = settle(Reading(utc_ms=utc_ms, monotonic_ns=at_ns, uncertainty_ms=30_000), 100_000, since)
     assert (found.utc_ms, found.source) == expected, sentence
+
+
+def test_a_synchronised_clock_is_believed_as_soon_as_it_has_caught_up() -> None:
+    """Behind the floor it was the floor that was wrong: it stands, and does not run away from the clock."""
+    since = Floor(utc_ms=100_000, monotonic_ns=0)
+    for utc_ms, right_ms in ((40_000, 100_000), (99_999, 100_000), (100_001, 100_001)):
+        reading = Reading(utc_ms=utc_ms, monotonic_ns=90_000_000_000, uncertainty_ms=20)
+        assert settle(reading, 100_000, since).utc_ms == right_ms
 
 
 @pytest.mark.parametrize(

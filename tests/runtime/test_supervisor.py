@@ -65,3 +65,21 @@ async def test_a_bug_of_ours_is_not_waited_out() -> None:
 
     with pytest.raises(ZeroDivisionError):
         await supervise(DeviceHealth("scan"), bug, SimulatedClock(NOON_MS))
+
+
+@jumping
+async def test_a_swallowed_cancellation_ends_it_all_the_same() -> None:
+    """A library that takes the cancellation for a failed connection does not keep a terminal from stopping."""
+    health = DeviceHealth("board")
+
+    async def swallows() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            raise DeviceError("cannot be opened", hint="look at the plug") from None
+
+    task = asyncio.create_task(supervise(health, swallows, SimulatedClock(NOON_MS)))
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.wait([task], timeout=1)
+    assert task.cancelled() and health.failures == 1

@@ -13,7 +13,7 @@ import pytest
 from simulators.phone import Phone
 from terminal.core.entries import Alarm, Decided, Entry, PassageAnnulled
 from terminal.core.model import Reason, TimeSource, Verdict
-from terminal.core.time import settle
+from terminal.core.time import UNSYNCHRONISED_MS, settle
 from tests.stories.world import NOW_MS, PASSAGE_S, World, bus, park
 
 HOUR_MS = 3_600_000
@@ -39,7 +39,8 @@ def taps(world: World) -> list[Entry]:
 
 @bus
 async def test_the_clock_is_set_back_while_running(bus: World) -> None:
-    """An old code stays old, new codes pass, every entry since is flagged, one alarm a jump and one for the state."""
+    """By nobody who keeps clocks: old codes stay old, new ones pass, every entry since is flagged, a person hears."""
+    bus.clock.uncertainty_ms = UNSYNCHRONISED_MS
     for number, by_ms in enumerate(JUMPS.values()):
         old = Phone(f"old {number}").code(bus.now_s)
         await asyncio.sleep(300)
@@ -59,12 +60,27 @@ async def test_the_clock_is_set_back_while_running(bus: World) -> None:
 
 
 @bus
+async def test_a_clock_that_ran_ahead_and_is_set_right_serves_again_once_it_has_caught_up(bus: World) -> None:
+    """Ten minutes ahead for a while: until the right clock is there too, codes look old; then all is as before."""
+    bus.clock.error_ms = 600_000
+    await asyncio.sleep(2)
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.CODE_EXPIRED
+    bus.clock.error_ms = 0
+    await asyncio.sleep(300)
+    assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.CODE_EXPIRED
+    await asyncio.sleep(310)
+    assert await bus.front.show(Phone("cedar").code(bus.now_s)) is Reason.PAID
+    assert {"clock_jumped", "clock_behind"} <= set(alarms(bus))
+
+
+@bus
 async def test_without_the_floor_an_old_code_would_pass_again(bus: World) -> None:
     """What this rig is for: a terminal that believes any clock lets yesterday's code in."""
     assert bus.terminal is not None and bus.terminal.site is not None
     journal = bus.terminal.site.journal
     code = Phone("amber").code(bus.now_s)
     await asyncio.sleep(300)
+    assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.PAID  # the journal knows what time it is
     bus.clock.error_ms = -300_000
     assert await bus.front.show(code) is Reason.CODE_EXPIRED
     journal.instant = lambda reading: settle(reading, 0)  # type: ignore[method-assign]  # planted
@@ -79,7 +95,7 @@ async def test_a_dead_clock_at_the_start_begins_at_the_journal(bus: World) -> No
     last_ms = bus.written()[-1].at.utc_ms
     await bus.cut_power()
     await asyncio.sleep(7 * 86_400)
-    bus.clock.error_ms = -bus.clock.true_ms()
+    bus.clock.error_ms, bus.clock.uncertainty_ms = -bus.clock.true_ms(), UNSYNCHRONISED_MS
     bus.network.up = False
     await bus.start()
     assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.CODE_FROM_FUTURE
@@ -89,7 +105,7 @@ async def test_a_dead_clock_at_the_start_begins_at_the_journal(bus: World) -> No
     await asyncio.sleep(200)
     assert await bus.rear.show(Phone("amber").code(last_ms // 1000)) is Reason.CODE_EXPIRED
     assert "clock_behind" in alarms(bus)
-    bus.clock.error_ms, bus.network.up = 0, True
+    bus.clock.error_ms, bus.clock.uncertainty_ms, bus.network.up = 0, 0, True
     await asyncio.sleep(2)
     assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.PAID
     assert alarms(bus)[-1] == "clock_jumped"
@@ -99,7 +115,7 @@ async def test_a_dead_clock_at_the_start_begins_at_the_journal(bus: World) -> No
 @bus
 async def test_the_clock_is_set_in_the_middle_of_a_tap(bus: World) -> None:
     """The tap is judged by its one reading, and the gate opens by the clock that cannot be set."""
-    bus.disk.latency_s = 0.2
+    bus.disk.latency_s, bus.clock.uncertainty_ms = 0.2, UNSYNCHRONISED_MS
     for by_ms in (+40_000, -HOUR_MS, +HOUR_MS, 0):
         code = Phone(f"rider {by_ms}").code(bus.now_s)
         opened = len(bus.front.opened)
@@ -164,6 +180,7 @@ def test_no_sequence_of_jumps_and_reboots_revives_a_code(seed: int, tmp_path: Pa
     @bus
     async def told(bus: World) -> None:
         random, shown, dead = Random(seed), list[bytes](), set[bytes]()
+        bus.clock.uncertainty_ms = random.choice((0, UNSYNCHRONISED_MS))
         for number in range(70):
             shown.append(Phone(f"rider {number}").code(bus.now_s))
             await bus.front.show(shown[-1])

@@ -168,3 +168,28 @@ async def test_a_dark_display_holds_up_nobody(bus: World) -> None:
     await asyncio.sleep(1)
     assert bus.front.opened == [1]
     assert [fact.reason for fact in bus.facts(Decided)] == [Reason.PAID]
+
+
+@bus
+async def test_a_device_that_will_not_end_does_not_keep_the_terminal_from_stopping(bus: World) -> None:
+    """Its library swallows the first cancellation and goes on: it is told again, and everything is flushed and sent."""
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed > 1:
+                    raise
+
+    await bus.stop()
+    bus.boards = {"stubborn": stubborn}
+    await bus.start()
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.PAID
+    began = bus.now_s
+    await bus.stop()
+    assert swallowed == 2 and bus.now_s - began <= 6
+    assert bus.office.status()["records"] == len(bus.written())

@@ -144,6 +144,7 @@ class World:
         self.rear = Door("rear", self.clock, "510100000002")
         self.ignition = Ignition()
         self.open_when_unwritable = False
+        self.boards: dict[str, Callable[[], Awaitable[None]]] = {}  # devices with a life of their own
         self._service, self._passage, self._roles = service, passage, roles
         self.terminal: Terminal | None = None
         self._running: asyncio.Task[None] | None = None
@@ -173,6 +174,7 @@ class World:
                 upload_rules=UploadRules(longest_wait_s=5.0),
                 random=Random(1),
                 power=self.ignition,
+                boards=self.boards,
             )
         )
         self._running = asyncio.ensure_future(self.terminal.run(self._stop))

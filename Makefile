@@ -41,6 +41,10 @@ cuts:           ## power cuts and kill -9 under the running terminal: N=150, or 
 	@tools/setup dev
 	@$(PYTHON) -m tests.rigs.cuts $(if $(N),--cuts $(N)) $(if $(PLANT),--plant "$(PLANT)")
 
+damage:         ## flipped bits, cut, stale and swapped journal files: FLIPS=200, or PLANT=name
+	@tools/setup dev
+	@$(PYTHON) -m tests.rigs.damage $(if $(FLIPS),--flips $(FLIPS)) $(if $(PLANT),--plant "$(PLANT)")
+
 chaos:          ## records through a link that breaks in every way, both ends killed: RECORDS=20000, SEED, PLANT
 	@tools/setup dev
 	@$(PYTHON) -m tests.chaos $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant "$(PLANT)")

@@ -16,7 +16,7 @@ import apsw
 import cbor2
 import msgspec
 
-from drivers.store import sqlite
+from drivers.store import recovery, sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
 from terminal.core.entries import Decided, Entry, Fact, Receipt
@@ -144,4 +144,9 @@ PLANTS: dict[str, Plant] = {
 PROCESS_PLANTS: dict[str, Plant] = {
     "gate before journal": PLANTS["gate before journal"],
     "synchronous normal": lambda: patch.object(sqlite, "_require", _lax),
+}
+
+# What damage to the journal's files must bring to light.
+STORE_PLANTS: dict[str, Plant] = {
+    "sqlite alone": lambda: patch.object(recovery, "examine", lambda directory, kept: None),
 }

@@ -5,6 +5,7 @@ Laws of this file:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import apsw
 
@@ -13,12 +14,15 @@ from terminal.core import projection
 from terminal.core.entries import Head
 from terminal.core.model import Use
 
+INDICES = {"unsent": ("entries", "receipt IS NULL"), "open_uses": ("uses", "state = 'reserved'")}
 
-def index_agrees(db: apsw.Connection, after: int) -> bool:
-    """Whether the index of what is unsent names the entries behind a row that have no receipt."""
-    counted = "SELECT count(*), sum(row) FROM entries {} WHERE receipt IS NULL AND row > ?"
+
+def index_agrees(db: apsw.Connection, index: str, after: int) -> bool:
+    """Whether one of INDICES names the rows behind a row that it is there to find."""
+    table, condition = INDICES[index]
+    counted = f"SELECT count(*), sum(row) FROM {table} {{}} WHERE {condition} AND row > ?"
     by_table, by_index = (
-        db.execute(counted.format(how), (after,)).fetchone() for how in ("NOT INDEXED", "INDEXED BY unsent")
+        db.execute(counted.format(how), (after,)).fetchone() for how in ("NOT INDEXED", f"INDEXED BY {index}")
     )
     return by_table == by_index
 
@@ -32,6 +36,12 @@ def uses_agree(db: apsw.Connection, after: int, folded: Sequence[Use]) -> bool:
     return all(
         db.execute(find, (key, use.at_ms, row)).fetchone() for row, use in stored for key in projection.keys(use)
     )
+
+
+def ledgers_agree(db: apsw.Connection) -> bool:
+    """Whether every ledger says what was written."""
+    rows: Any = db.execute("SELECT party, touched_ms, data, digest FROM ledgers WHERE digest IS NOT NULL")
+    return all(tables.proof(party, at_ms, data) == digest for party, at_ms, data, digest in rows)
 
 
 def memory_agrees(db: apsw.Connection, end: Head) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from drivers.store import agreement, tables
+from drivers.store import agreement, schema, tables
 from terminal.core import projection
 from terminal.core.entries import BadEntry, Entry, Head, advance, check_link
 from terminal.core.model import EntryName, Use
@@ -63,13 +63,23 @@ def verify(db: apsw.Connection, start: Head) -> Head:
             key_number=max(end.key_number, place.key_number),
             parameter_version=max(end.parameter_version, place.parameter_version),
         )
-    if not agreement.index_agrees(db, start.row):
-        raise BadEntry("the index of what is unsent does not agree with the entries")
+    if int(db.pragma("user_version")) == schema.VERSION:  # an older program's tables are about to be migrated
+        _verify_beside(db, start, end, uses)
+    return end
+
+
+def _verify_beside(db: apsw.Connection, start: Head, end: Head, uses: dict[EntryName, Use]) -> None:
+    for index in agreement.INDICES:
+        if not agreement.index_agrees(db, index, start.row):
+            raise BadEntry(f"the index {index} does not agree with its table")
     if not agreement.uses_agree(db, start.row, list(uses.values())):
         raise BadEntry("the uses do not agree with the entries")
+    if tables.last_anchor(db).row > max(end.row, start.row):
+        raise BadEntry("an anchor stands behind the newest entry")
+    if not agreement.ledgers_agree(db):
+        raise BadEntry("a ledger was changed")
     if not agreement.memory_agrees(db, end):
         raise BadEntry("what is remembered does not agree with the entries")
-    return end
 
 
 def _fold(uses: dict[EntryName, Use], entry: Entry) -> None:
@@ -114,7 +124,9 @@ def against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] |
         return "the head file cannot be read" if end.row else None
     name, digest = kept
     first = tables.first_row(db, name.epoch)
-    if first is None or tables.hash_at(db, first + name.sequence - 1) != digest:
+    row = 0 if first is None else first + name.sequence - 1
+    known = next(tables.entries(db, "WHERE e.row = ?", row), None)  # an anchor alone proves no entry
+    if known is None or known.hash != digest or row > end.row:
         return f"the head file knows entry {name.sequence}, the database ends before it"
     return None
 

@@ -54,6 +54,10 @@ MIGRATIONS: tuple[str, ...] = (
     """
     INSERT OR REPLACE INTO memory SELECT 'projected', ifnull(max(row), 0) FROM entries;
     """,
+    # 3 → 4: a ledger reaches further back than its entries, so it carries its own proof. NULL: from an older program
+    """
+    ALTER TABLE ledgers ADD COLUMN digest BLOB;
+    """,
 )
 VERSION = len(MIGRATIONS)
 

@@ -13,7 +13,8 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -155,18 +156,22 @@ class SqliteStore:
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
         tail = self._owner.projector.tail  # before the tables are asked
-        return tail.uses(tables.uses(self._reader, keys, since_ms), keys, since_ms)
+        with self._reading() as db:
+            return tail.uses(tables.uses(db, keys, since_ms), keys, since_ms)
 
     def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
         """See the port."""
         tail = self._owner.projector.tail
         here = {party: tail.ledgers[party] for party in parties if party in tail.ledgers}
-        return tables.ledgers(self._reader, parties) | here
+        with self._reading() as db:
+            return tables.ledgers(db, parties) | here
 
     def uses_from(self, name: EntryName) -> Sequence[Use]:
         """See the port."""
-        tail, row = self._owner.projector.tail, tables.row_of(self._reader, name)
-        return tail.uses_from(tables.uses_from(self._reader, row), row)
+        tail = self._owner.projector.tail
+        with self._reading() as db:
+            row = tables.row_of(db, name)
+            return tail.uses_from(tables.uses_from(db, row), row)
 
     def doubts(self) -> Sequence[tuple[Ref, Debit]]:
         """See the port."""
@@ -176,21 +181,35 @@ class SqliteStore:
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
         tail = self._owner.projector.tail
-        uses = tail.uses_from(tables.open_uses(self._reader), 0)
+        with self._reading() as db:
+            uses = tail.uses_from(tables.open_uses(db), 0)
         return [use for use in uses if use.state is UseState.RESERVED]
 
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """See the port."""
-        return tables.unsent(self._reader, from_row, limit, max_bytes)
+        with self._reading() as db:
+            return tables.unsent(db, from_row, limit, max_bytes)
 
     def holds(self, name: EntryName, digest: bytes) -> bool:
         """See the port."""
-        first = tables.first_row(self._reader, name.epoch)
-        return first is not None and tables.hash_at(self._reader, first + name.sequence - 1) == digest
+        with self._reading() as db:
+            first = tables.first_row(db, name.epoch)
+            return first is not None and tables.hash_at(db, first + name.sequence - 1) == digest
 
     def size(self) -> int:
         """See the port."""
-        return tables.bytes_in_use(self._reader)
+        with self._reading() as db:
+            return tables.bytes_in_use(db)
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        """Whatever reading raises is damage: marked, so that the next start salvages, and told as StoreBroken."""
+        try:
+            yield self._reader
+        except Exception as error:  # a flipped bit can raise anything
+            why = f"{type(error).__name__}: {error}"
+            recovery.suspect(self.directory, why)
+            raise StoreBroken(f"{self.directory}: {why}") from error
 
     def is_full(self) -> bool:
         """See the port."""

@@ -6,6 +6,7 @@ Laws of this file:
 - A stored value of another type than was written is damage, and is raised as BadEntry.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -142,7 +143,13 @@ def _correct_ledgers(db: apsw.Connection, data: bytes, before: Use, use: Use, at
 def _change_ledger(db: apsw.Connection, party: Ref, at_ms: int, change: Callable[[Ledger], Ledger]) -> None:
     found = db.execute("SELECT data FROM ledgers WHERE party = ?", (party,)).fetchone()
     after = change(ledger.NOTHING if found is None else ledger.decode(found[0]))
-    db.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?)", (party, at_ms, ledger.encode(after)))
+    kept = ledger.encode(after)
+    db.execute("INSERT OR REPLACE INTO ledgers VALUES (?, ?, ?, ?)", (party, at_ms, kept, proof(party, at_ms, kept)))
+
+
+def proof(party: bytes, at_ms: int, data: bytes) -> bytes:
+    """What a ledger carries against flipped bits: eight bytes of SHA-256 over all it says."""
+    return hashlib.sha256(party + at_ms.to_bytes(8) + data).digest()[:8]
 
 
 def _forget_ledgers(db: apsw.Connection, gone: int) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from drivers.camera import pictures
 from drivers.camera.agreement import PLAIN, undisputed
 from drivers.camera.pictures import Gray
-from drivers.camera.symbols import LINEAR, MATRIX, Symbol, merged
+from drivers.camera.symbols import LINEAR, MATRIX, Symbol, apart, merged
 from drivers.camera.zbar import Zbar
 from drivers.camera.zxing import Seen, Zxing
 
@@ -80,19 +80,20 @@ class Ladder:
         seen = self._all.read(gray, PLAIN)
         return Seen(undisputed(seen.symbols), seen.unread)
 
-    def attempt(self, number: int, gray: Gray) -> list[Symbol]:
+    def attempt(self, number: int, gray: Gray) -> Seen:
         """One rung, counted from 0; corners in the pixels of `gray`. A picture without pixels holds nothing."""
         if not gray.size:
-            return []
+            return Seen([], [])
         rung, reader = self._steps[number % len(self._steps)]
         across, down = _scale(rung.scale, max(gray.shape))
         picture = gray if (across, down) == (1.0, 1.0) else pictures.scaled(gray, across, down)
         picture = rung.treat(picture)
         if isinstance(reader, Zbar):
-            found = reader.read(picture, rung.name)
+            seen = Seen(reader.read(picture, rung.name), [])
         else:
-            found = reader.read(picture, rung.name, black_and_white=rung.black_and_white).symbols
-        return [one.shrunk(picture.shape[1] / gray.shape[1], picture.shape[0] / gray.shape[0]) for one in found]
+            seen = reader.read(picture, rung.name, black_and_white=rung.black_and_white)
+        back = picture.shape[1] / gray.shape[1], picture.shape[0] / gray.shape[0]
+        return Seen([one.shrunk(*back) for one in seen.symbols], [one.shrunk(*back) for one in seen.unread])
 
     def climb(self, gray: Gray) -> Iterator[list[Symbol]]:
         """All that is known of one picture after each rung; ends when nothing more is worth trying."""
@@ -103,8 +104,8 @@ class Ladder:
             if symbols and (not unread or tried >= EXTRA_RUNGS):
                 return
             tried += bool(symbols)
-            symbols = undisputed(merged(symbols, self.attempt(number, gray)))
-            unread = [one for one in unread if not any(other.holds(one.centre) for other in symbols)]
+            symbols = undisputed(merged(symbols, self.attempt(number, gray).symbols))
+            unread = apart(unread, symbols)
             yield symbols
 
 

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.camera.pictures import Gray
+
 Box = tuple[float, float, float, float]  # left, top, right, bottom; as parts of the picture, 0.0-1.0
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
@@ -36,7 +38,7 @@ class Motion:
         self._background: NDArray[Any] | None = None
         self._before: NDArray[Any] | None = None
 
-    def watch(self, small: NDArray[np.uint8], *, active: bool) -> Change | None:
+    def watch(self, small: Gray, *, active: bool) -> Change | None:
         """What is there that was not, or None. `active` slows learning."""
         picture = small.astype(np.float32)
         if self._background is None or self._before is None or self._background.shape != picture.shape:

@@ -73,14 +73,14 @@ class Pipeline:
     def _plain(self, gray: Gray, box: Box) -> Seen:
         left, top, right, bottom = _pixels(box, gray.shape)
         seen = self._ladder.plain(gray[top:bottom, left:right])
-        return Seen(*([one.moved(left, top) for one in part] for part in seen))
+        return Seen([one.moved(left, top) for one in seen.symbols], [one.moved(left, top) for one in seen.unread])
 
     def _harder(self, gray: Gray, box: Box) -> list[Symbol]:
         """One rung at a gate, at a kiosk all of them until one reads."""
         left, top, right, bottom = _pixels(box, gray.shape)
         part, found = gray[top:bottom, left:right], list[Symbol]()
         for _ in range(len(self._ladder) if self.mode == "kiosk" else 1):
-            found = self._ladder.attempt(self._rung, part)
+            found = self._ladder.attempt(self._rung, part).symbols
             self._rung += 1
             if found:
                 break

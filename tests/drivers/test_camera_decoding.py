@@ -20,6 +20,7 @@ from drivers.camera.ladder import LINEAR_RUNGS, MATRIX_RUNGS, Ladder
 from drivers.camera.motion import Motion
 from drivers.camera.pipeline import LADDER_S, LOOK_EVERY_S, Pipeline, still
 from drivers.camera.symbols import FORMATS, Symbol, merged
+from drivers.camera.zxing import Seen
 
 QR = ["QRCode"]
 BARS = ["EAN13", "Code39", "Code128", "Codabar"]
@@ -129,7 +130,11 @@ def test_a_rung_tells_where_a_code_lies(number: int) -> None:
     if "zbar" in name and not zbar.available():
         pytest.skip("libzbar is not installed")
     dark, light = {"inverted": (255, 20), "only the darkest": (10, 200)}.get(name, (20, 255))
-    found = Ladder(QR).attempt(number, placed((painted(b"rung", module=8, dark=dark, light=light), 800, 300), level=60))
+    found = (
+        Ladder(QR)
+        .attempt(number, placed((painted(b"rung", module=8, dark=dark, light=light), 800, 300), level=60))
+        .symbols
+    )
     assert [one.payload for one in found] == [b"rung"]
     x, y = found[0].centre
     assert abs(x - 916) < 16 and abs(y - 416) < 16
@@ -139,7 +144,7 @@ def test_a_rung_tells_where_a_code_lies(number: int) -> None:
 @pytest.mark.parametrize("number", range(len(LINEAR_RUNGS)))
 def test_a_rung_for_bars_reads_bars(number: int) -> None:
     """And lies over them."""
-    (found,) = Ladder(BARS).attempt(number, bars("9780804816632", "EAN13"))
+    (found,) = Ladder(BARS).attempt(number, bars("9780804816632", "EAN13")).symbols
     assert found.payload == b"9780804816632" and found.holds((250.0, 200.0))
 
 
@@ -232,9 +237,9 @@ def count_rungs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Which rungs are tried, from now on; none of them reads."""
     tried: list[int] = []
 
-    def attempt(ladder: Ladder, number: int, gray: Any) -> list[Symbol]:
+    def attempt(ladder: Ladder, number: int, gray: Any) -> Seen:
         tried.append(number)
-        return []
+        return Seen([], [])
 
     monkeypatch.setattr(Ladder, "attempt", attempt)
     return tried

@@ -38,6 +38,7 @@ from terminal.core.parameters import Issuers, OfficeKeys, ParameterSet
 from terminal.core.parameters_load import PARTS, ParametersError, load
 from terminal.core.tokens import base45, card_token, ride_code
 from tests.core.cases import NOW_MS, instant, parameters
+from tests.fuzz import pictures
 
 NOW_S = NOW_MS // 1000
 
@@ -337,6 +338,9 @@ TARGETS: dict[str, Target] = {
     "entry": Target(decode_entry, lambda: [_an_entry()]),
     "parameters": Target(load_parameters, _parameter_seeds),
     "card_answer": Target(card_answer, lambda: [b"\x90\x00", b"\x6f\x10" + bytes(16) + b"\x90\x00", b"\x61\x10"]),
+    "picture_zxing": Target(pictures.zxing, pictures.seeds),
+    "picture_zbar": Target(pictures.zbar, pictures.seeds),
+    "picture_pipeline": Target(pictures.pipeline, pictures.seeds),
 }
 PLANTED = Target(planted, lambda: [b"\x00\x00\x00\x00"])
 

@@ -21,6 +21,7 @@ REGISTRY: dict[str, str] = {
     "store.sqlite": "drivers.store.sqlite:open",
     "office.https": "drivers.office.https:open",
     "library.sip2": "drivers.library.sip2:open",
+    "position.nmea": "drivers.position.nmea:open",
     "parameters.directory": "drivers.parameters.directory:open",
 }
 

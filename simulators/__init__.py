@@ -9,6 +9,7 @@ REGISTRY: dict[str, str] = {
     "sim.indicator": "simulators.memory:open_indicator",
     "sim.reader": "simulators.memory:open_reader",
     "sim.secure_module": "simulators.card_slot:open_module",
+    "sim.route": "simulators.route:open",
     "sim.store": "simulators.store:open",
 }
 

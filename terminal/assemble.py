@@ -25,14 +25,28 @@ from terminal.core import sm2
 from terminal.core.cards import APPLICATIONS, transit_purse, uid_card
 from terminal.core.debit import DebitState
 from terminal.core.entries import Alarm, DebitSettled, Fact, ParametersChanged, PassageUnknown, Started, Stopped
+from terminal.core.ledger import Where
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
 from terminal.core.retention import RetentionRules
 from terminal.core.services import SERVICES
 from terminal.core.time import settle
-from terminal.ports import Clock, CodeReader, Gate, Indicator, Office, ParameterSource, PowerInput, Store, StoreFull
+from terminal.ports import (
+    Clock,
+    CodeReader,
+    Gate,
+    Indicator,
+    Office,
+    ParameterSource,
+    Positions,
+    PowerInput,
+    Store,
+    StoreFull,
+)
 from terminal.runtime.card_path import CardParts
 from terminal.runtime.clock_watch import ClockWatch
+from terminal.runtime.command_socket import CommandSocket
+from terminal.runtime.commands import Commands
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
@@ -41,7 +55,8 @@ from terminal.runtime.site import Site
 from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
 from terminal.runtime.uploader import Uploader, UploadRules
-from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
+from terminal.runtime.vehicle import Vehicle
+from terminal.settings import Device, LaneSettings, Settings, SettingsError, VehicleSettings, driver_settings
 
 FINISH_TAP_S = 2.0
 CANCEL_AGAIN_S = 3.0  # longer than a board needs to end a pulse and leave nothing on
@@ -73,6 +88,10 @@ class Parts:
     office: Office
     lanes: Sequence[LaneParts]
     state_dir: Path | None = None  # None: nothing but the store is kept
+    where: Where = Where()  # where the vehicle, or the place, stands while nobody drives it
+    positions: Positions | None = None
+    radius_m: int = 60
+    panel: Path | None = None  # a local socket for commands
     boards: Mapping[str, Run] = field(default_factory=dict)  # devices with a life of their own
     power: PowerInput | None = None
     stop_upload_s: float = 5.0
@@ -92,6 +111,8 @@ class Terminal:
         self.journal: Journal | None = None
         self.site: Site | None = None
         self.uploader: Uploader | None = None
+        self.vehicle: Vehicle | None = None
+        self.commands: Commands | None = None
         self._health: list[DeviceHealth] = []
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -103,6 +124,7 @@ class Terminal:
             sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s)
             first = sync.start(journal.head().parameter_version, self._alarm)
             self.site = site = Site(journal, first, parts.clock)
+            self.vehicle = Vehicle(site, parts.where, parts.positions, parts.radius_m)
             self._check_lanes(first)
             await self._write_start(site, first)
             self.uploader = uploader = Uploader(
@@ -117,6 +139,7 @@ class Terminal:
             self.lanes = [
                 Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators, lane.cards) for lane in parts.lanes
             ]
+            self.commands = Commands(site, self.vehicle, self.lanes)
             why = await self._serve(self._workers(site, sync, uploader), stop)
             await journal.written(Stopped(why=why), site.now())
             await uploader.drain(parts.stop_upload_s)
@@ -169,7 +192,13 @@ class Terminal:
     def _workers(self, site: Site, sync: ParameterSync, uploader: Uploader) -> list[Awaitable[None]]:
         parts = self.parts
         workers: list[Awaitable[None]] = [lane.run() for lane in self.lanes]
-        for name, run in parts.boards.items():
+        assert self.vehicle is not None and self.commands is not None
+        runs = dict(parts.boards)
+        if parts.positions is not None:
+            runs["position"] = self.vehicle.follow
+        if parts.panel is not None:
+            runs["panel"] = CommandSocket(parts.panel, self.commands.ask).run
+        for name, run in runs.items():
             health = DeviceHealth(name)
             self._health.append(health)
             workers.append(supervise(health, run, parts.clock))
@@ -240,6 +269,7 @@ class Terminal:
             "sm2": sm2.backend_name(),
             "parameters": site.parameters.version,
             "emergency": site.emergency,
+            "where": {key: value for key, value in msgspec.to_builtins(site.where).items() if value},
             "journal": {
                 "epoch": head.name.epoch.hex(),
                 "sequence": head.name.sequence,
@@ -300,12 +330,20 @@ def build(settings: Settings) -> Parts:
         office=open_device(settings, settings.office, clock),
         lanes=[_lane(settings, lane, boards, clock) for lane in settings.lanes],
         state_dir=state_dir,
+        where=_where(settings.vehicle),
+        positions=None if settings.position is None else open_device(settings, settings.position, clock),
+        radius_m=settings.vehicle.radius_m,
+        panel=settings.panel,
         boards={name: board.run for name, board in boards.items()},
         power=None if settings.power is None else open_wired(settings, settings.power, boards, clock, "power"),
         stop_upload_s=settings.terminal.stop_upload_s,
         upload_rules=settings.upload,
         retention=settings.journal,
     )
+
+
+def _where(vehicle: VehicleSettings) -> Where:
+    return Where(vehicle=vehicle.id, line=vehicle.line, direction=vehicle.direction, stop=vehicle.stop)
 
 
 def open_device(settings: Settings, device: Device, clock: Clock) -> Any:

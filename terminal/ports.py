@@ -26,6 +26,7 @@ from terminal.core.model import (
     Use,
 )
 from terminal.core.phrases import Display
+from terminal.core.route import Fix
 
 # --------------------------------------------------------------------------- errors, by who must act
 
@@ -160,6 +161,13 @@ class Indicator(Protocol):
 
     async def show(self, display: Display) -> None:
         """Show at once; replaces what was shown. Raises DeviceError when the device is gone."""
+
+
+class Positions(Protocol):
+    """Where the vehicle is: a GNSS receiver, or whatever else knows."""
+
+    def fixes(self) -> AsyncIterator[Fix]:
+        """Positions as they come, the newest only. Raises DeviceError when the device is gone."""
 
 
 class PowerInput(Protocol):
@@ -349,6 +357,7 @@ __all__ = [
     "Office",
     "OfficeError",
     "ParameterSource",
+    "Positions",
     "PowerInput",
     "Presentation",
     "RawParameters",

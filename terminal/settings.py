@@ -80,6 +80,23 @@ class TerminalSettings(Value, frozen=True, forbid_unknown_fields=True):
     stop_upload_s: float = 5.0  # how long stopping may wait for head office
 
 
+class VehicleSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """`[vehicle]`: a vehicle, or a place of a line that never moves."""
+
+    id: str = ""  # "": a station's gates
+    line: str = ""
+    direction: str = ""
+    stop: str = ""
+    radius_m: int = 60  # a position so near reaches a stop
+    position: dict[str, Any] | None = None
+
+
+class PanelSettings(Value, frozen=True, forbid_unknown_fields=True):
+    """`[panel]`: a local socket for commands."""
+
+    path: str = ""  # "": panel.sock in state_dir
+
+
 class Settings(Value, frozen=True):
     """One configuration file."""
 
@@ -93,6 +110,9 @@ class Settings(Value, frozen=True):
     power: Device | None
     upload: UploadRules
     journal: RetentionRules
+    vehicle: VehicleSettings = VehicleSettings()
+    position: Device | None = None
+    panel: Path | None = None
 
 
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +138,8 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     power: dict[str, Any] | None = None
     upload: dict[str, Any] = {}
     journal: dict[str, Any] = {}
+    vehicle: dict[str, Any] = {}
+    panel: dict[str, Any] | None = None
 
 
 def load(path: Path) -> Settings:
@@ -131,9 +153,11 @@ def load(path: Path) -> Settings:
         raise SettingsError(name, "file", str(error), "mend the TOML at that place") from error
     base = path.resolve().parent
     raw = _convert(name, "", _resolve(tables, base), _File)
+    terminal = _convert(name, "terminal", raw.terminal, TerminalSettings)
+    vehicle = _convert(name, "vehicle", raw.vehicle, VehicleSettings)
     settings = Settings(
         file=path,
-        terminal=_convert(name, "terminal", raw.terminal, TerminalSettings),
+        terminal=terminal,
         store=_device("store", {"driver": "store.sqlite"} | raw.store),
         parameters=_device("parameters", raw.parameters),
         office=_device("office", raw.office),
@@ -142,6 +166,9 @@ def load(path: Path) -> Settings:
         power=None if raw.power is None else _device("power", raw.power),
         upload=_convert(name, "upload", raw.upload, UploadRules),
         journal=_convert(name, "journal", raw.journal, RetentionRules),
+        vehicle=vehicle,
+        position=None if vehicle.position is None else _device("vehicle.position", vehicle.position),
+        panel=None if raw.panel is None else _panel(name, raw.panel, terminal),
     )
     _check(name, settings)
     return settings
@@ -169,6 +196,11 @@ def _lane(name: str, lane: _Lane) -> LaneSettings:
     )
 
 
+def _panel(file: str, table: dict[str, Any], terminal: TerminalSettings) -> Path:
+    path = _convert(file, "panel", table, PanelSettings).path
+    return Path(path) if path else Path(terminal.state_dir) / "panel.sock"
+
+
 def _device(section: str, table: dict[str, Any]) -> Device:
     options = {key: value for key, value in table.items() if key not in ("driver", "board")}
     return Device(section=section, driver=table.get("driver"), board=table.get("board"), options=options)
@@ -189,7 +221,8 @@ def _check(file: str, settings: Settings) -> None:
         for device in (lane.gate, *lane.indicators, *lane.readers, *lane.slots, lane.module):
             _check_wired(file, device, settings.boards)
     _check_wired(file, settings.power, settings.boards)
-    for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
+    own = (settings.store, settings.parameters, settings.office, *settings.boards.values())
+    for device in own if settings.position is None else (*own, settings.position):
         if device.driver is None:
             raise SettingsError(file, device.section, "missing key driver", "name the driver, such as office.https")
         _check_name(file, device, "driver", device.driver)

@@ -57,6 +57,7 @@ KINDS = (
     "library",
     "office",
     "parameters",
+    "position",
     "scan",
     "store",
 )  # drivers never import each other's kind
@@ -259,7 +260,8 @@ def test_every_kind_of_driver_has_something_to_stand_against() -> None:
         "camera": "simulators/camera.py", "scan": "simulators/scan_module.py", "board": "simulators/gate.py",
         "gate": "simulators/memory.py",
         "indicator": "simulators/memory.py", "store": "simulators/store.py", "office": "simulators/office_server.py",
-        "parameters": "simulators/parameters.py", "card": "simulators/pn532.py",
+        "parameters": "simulators/parameters.py",
+        "position": "simulators/route.py", "card": "simulators/pn532.py",
         "secure_module": "simulators/virtual_reader.py",
         "library": "simulators/library.py",
     }  # fmt: skip

@@ -14,7 +14,7 @@ from terminal.core.model import Value
 from terminal.settings import Device, Settings, driver_settings, load
 
 CONFIG = Path(__file__).parent.parent / "config"
-SITES = ("bus-gate.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
+SITES = ("bus-gate.toml", "bus-distance.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
 NOT_IN_A_LANE_YET = {"library.sip2", "card.pcsc", "card.pn532", "secure_module.pcsc"}
 COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)
@@ -41,6 +41,7 @@ def understood(settings: Settings) -> set[type[Value]]:
     for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
         ask(device, "")
     ask(settings.power, "power")
+    ask(settings.position, "")
     for lane in settings.lanes:
         ask(lane.gate, "gate")
         for reader in lane.readers:
@@ -65,16 +66,16 @@ def test_every_commented_key_is_a_key(name: str, tmp_path: Path) -> None:
 
 
 def test_every_key_of_every_driver_is_shown_to_installers() -> None:
-    """Whatever a driver can be told stands in one of the two site files."""
-    texts = [(CONFIG / name).read_text(encoding="utf-8") for name in SITES[:2]]
+    """Whatever a driver can be told stands in one of the site files."""
+    texts = [(CONFIG / name).read_text(encoding="utf-8") for name in SITES[:3]]
     shown = {key for text in texts for key in NAMED.findall(text)}
-    met = {kind for name in SITES[:2] for kind in understood(load(CONFIG / name))}
+    met = {kind for name in SITES[:3] for kind in understood(load(CONFIG / name))}
     assert met >= {drivers.find(name).settings for name in drivers.REGISTRY.keys() - NOT_IN_A_LANE_YET}
     known = {key for kind in met for key in kind.__struct_fields__}
     assert known - shown == set()
 
 
-@pytest.mark.parametrize("name", SITES[:2])
+@pytest.mark.parametrize("name", SITES[:3])
 def test_check_names_what_this_machine_lacks(name: str, tmp_path: Path) -> None:
     """No certificate, no parameters: both are told, with the documented exit code and no traceback."""
     text = (CONFIG / name).read_text(encoding="utf-8")

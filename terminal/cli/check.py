@@ -82,8 +82,10 @@ def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
     """Every device by itself, and whether its line is there; `gates` receives the good ones by their lane's name."""
     clock = SystemClock()
     boards: dict[str, object] = {}
-    for device in (settings.store, settings.parameters, settings.office):
+    for device in (settings.store, settings.parameters, settings.office, *_position(settings)):
         yield _asked(device.section, functools.partial(open_device, settings, device, clock))
+    for device in _position(settings):
+        yield from _serial(device)
     for name, device in settings.boards.items():
         yield _asked(device.section, functools.partial(_into, boards, name, open_board, settings, device, clock))
         yield from _serial(device)
@@ -100,6 +102,10 @@ def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
         gates.update((lane.name, gate) for gate in found.values() if isinstance(gate, Gate))
         for indicator in lane.indicators:
             yield from wired(indicator, "lamp", {})
+
+
+def _position(settings: Settings) -> tuple[Device, ...]:
+    return () if settings.position is None else (settings.position,)
 
 
 def _wired(

@@ -32,6 +32,11 @@ from terminal.core.model import (
     Value,
     Verdict,
 )
+from terminal.core.shift import BoardedFree as BoardedFree  # noqa: PLC0414  # taken from here
+from terminal.core.shift import Moved as Moved  # noqa: PLC0414  # taken from here
+from terminal.core.shift import SignedOff as SignedOff  # noqa: PLC0414  # taken from here
+from terminal.core.shift import SignedOn as SignedOn  # noqa: PLC0414  # taken from here
+from terminal.core.shift import Voided as Voided  # noqa: PLC0414  # taken from here
 
 # --------------------------------------------------------------------------- facts
 
@@ -181,35 +186,6 @@ class GateUnanswered(Value, frozen=True, tag="gate_unanswered"):
     sent: bool
 
 
-class SignedOn(Value, frozen=True, tag="signed_on"):
-    """A driver began a shift on this vehicle."""
-
-    who: str
-    where: Where
-
-
-class SignedOff(Value, frozen=True, tag="signed_off"):
-    """The driver left."""
-
-    who: str
-
-
-class BoardedFree(Value, frozen=True, tag="boarded_free"):
-    """The driver let somebody ride without a charge, and why."""
-
-    who: str
-    why: str
-    where: Where
-
-
-class Voided(Value, frozen=True, tag="voided"):
-    """The driver took a charge back: whoever paid may show the same code again."""
-
-    who: str
-    why: str
-    of: EntryName
-
-
 class Alarm(Value, frozen=True, tag="alarm"):
     """A person must hear of this. `kind` is a closed list per writer; `detail` names no rider."""
 
@@ -249,6 +225,7 @@ Fact = (
     | GateUnanswered
     | SignedOn
     | SignedOff
+    | Moved
     | BoardedFree
     | Voided
     | Alarm

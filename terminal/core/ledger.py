@@ -145,7 +145,13 @@ class DebitEnded(Value, frozen=True, tag="debit_ended"):
     granted: bool = False
 
 
-Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan | DebitBegan | DebitEnded
+class ShiftMoved(Value, frozen=True, tag="moved"):
+    """The vehicle stands elsewhere, or begins another run; where it stands is the entry's own."""
+
+    party: Ref = SHIFT
+
+
+Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan | ShiftMoved | DebitBegan | DebitEnded
 
 
 class Moment(Value, frozen=True):
@@ -177,6 +183,9 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
             return change(ledger, debit=Debit(of=moment.of, at_ms=moment.at_ms, debit=debit))
         case DebitEnded():
             return change(ledger, debit=_ended(ledger.debit, effect))
+        case ShiftMoved():
+            moved = None if ledger.shift is None else change(ledger.shift, where=moment.where)
+            return change(ledger, shift=moved)
         case _:
             shift = Shift(who=effect.who, at_ms=moment.at_ms, where=moment.where, of=moment.of)
             return change(ledger, shift=shift if effect.who else None)

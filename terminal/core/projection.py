@@ -18,6 +18,7 @@ from terminal.core.entries import (
     Decided,
     Entry,
     LatePassage,
+    Moved,
     PassageAnnulled,
     PassageUnknown,
     Passed,
@@ -25,7 +26,18 @@ from terminal.core.entries import (
     SignedOn,
     Voided,
 )
-from terminal.core.ledger import SHIFT, Added, DebitBegan, DebitEnded, Effect, Ledger, Moment, ShiftBegan, Where
+from terminal.core.ledger import (
+    SHIFT,
+    Added,
+    DebitBegan,
+    DebitEnded,
+    Effect,
+    Ledger,
+    Moment,
+    ShiftBegan,
+    ShiftMoved,
+    Where,
+)
 from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState, Value
 
 
@@ -111,8 +123,10 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
             return (ShiftBegan(who=who),)
         case SignedOff():
             return (ShiftBegan(who=""),)
-        case BoardedFree():
-            return (Added(party=SHIFT, id=FREE, window=0, count=1),)
+        case Moved():
+            return (ShiftMoved(),)
+        case BoardedFree(persons=persons):
+            return (Added(party=SHIFT, id=FREE, window=0, count=persons),)
         case _:
             return ()
 
@@ -134,5 +148,5 @@ FREE = "free"  # the sum of free boardings in a shift's ledger
 
 
 def _moment(entry: Entry) -> Moment:
-    where = entry.fact.where if isinstance(entry.fact, Decided | SignedOn) else Where()
+    where = entry.fact.where if isinstance(entry.fact, Decided | SignedOn | Moved) else Where()
     return Moment(at_ms=entry.at.utc_ms, where=where, of=entry.name)

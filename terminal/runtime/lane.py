@@ -22,6 +22,7 @@ from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
 from terminal.core.fares.trips import Role
 from terminal.core.model import (
     Credential,
+    EntryName,
     GateAnswer,
     GateEvent,
     Instant,
@@ -36,6 +37,7 @@ from terminal.core.model import (
     Refusal,
     Show,
     Use,
+    Value,
 )
 from terminal.core.phrases import display
 from terminal.core.services import Case, judge, refuse
@@ -57,26 +59,19 @@ from terminal.runtime.passage import Passages
 from terminal.runtime.site import Site
 from terminal.runtime.supervisor import DeviceHealth, supervise
 
+DAY_MS = 86_400_000
+
 log = logging.getLogger(__name__)
 
 
-class LaneRules:
+class LaneRules(Value, frozen=True):
     """What a site wrote down about one lane."""
 
-    def __init__(
-        self,
-        name: str,
-        service: str,
-        passage: PassageMode,
-        *,
-        open_when_unwritable: bool = False,
-        role: Role = Role.ANY,
-    ) -> None:
-        self.name = name
-        self.role = role
-        self.service = service
-        self.passage = passage
-        self.open_when_unwritable = open_when_unwritable
+    name: str
+    service: str
+    passage: PassageMode
+    open_when_unwritable: bool = False
+    role: Role = Role.ANY
 
 
 class Lane:
@@ -207,15 +202,16 @@ class Lane:
             outcome = refuse(claim.verdict, claim.reason, self.site.parameters, at, claim.key_ids)
             return outcome, self._fact(outcome, presentation, format=claim.format, tap=tap), None
         account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
+        service, back_ms = ("inquiry", DAY_MS) if self.site.takes_question() else (self.rules.service, 0)
         outcome = judge(
             Case(
-                service=self.rules.service,
+                service=service,
                 lane=self.rules.name,
                 passage=self.rules.passage,
                 lane_busy=self.is_busy(),
                 credential=claim,
                 account=account,
-                history=self.site.recall(claim, account, at),
+                history=self.site.recall(claim, account, at, back_ms),
                 parameters=self.site.parameters,
                 at=at,
                 ledgers=self.site.ledgers(claim, account),
@@ -295,6 +291,17 @@ class Lane:
         await self.write(fact, self.site.now())
         await self._tell(Show(reason=Reason.GATE_UNANSWERED))
         return False
+
+    async def release(self, persons: int, of: EntryName, ordered_at: Reading) -> GateAnswer:
+        """Open for somebody a person let through; the entry that says so is written already."""
+        if self.rules.passage is PassageMode.SENSOR:
+            self._passages.expect(of, Ref(b""), persons, self.site.parameters.policies.passage_s)
+        return await self._order(persons, ordered_at)
+
+    def forget_codes(self) -> None:
+        """What lies in front of the readers is asked anew: a charge was taken back."""
+        for attention in self._attention.values():
+            attention.forget()
 
     async def _order(self, persons: int, ordered_at: Reading) -> GateAnswer:
         try:

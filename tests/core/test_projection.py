@@ -13,6 +13,7 @@ from terminal.core.entries import (
     Entry,
     Fact,
     LatePassage,
+    Moved,
     PassageUnknown,
     SignedOff,
     SignedOn,
@@ -88,8 +89,8 @@ def test_a_shift_is_a_ledger() -> None:
     """Signing on begins one, with empty sums; free boardings are counted in it; signing off ends it."""
     where = Where(vehicle="bus-1", line="12")
     ledger: Ledger = NOTHING
-    facts: list[Fact] = [BoardedFree(who="7", why="child", where=where), SignedOn(who="7", where=where)]
-    facts += [BoardedFree(who="7", why="child", where=where)] * 2
+    facts: list[Fact] = [BoardedFree(who="7", why="child", lane="front", where=where), SignedOn(who="7", where=where)]
+    facts += [BoardedFree(who="7", why="child", lane="front", where=where)] * 2
     for sequence, fact in enumerate(facts, 1):
         one = entry(fact, sequence)
         for effect in projection.effects(one):
@@ -97,6 +98,13 @@ def test_a_shift_is_a_ledger() -> None:
             ledger = projection.ledger_after(ledger, effect, one)
     assert ledger.shift == Shift(who="7", at_ms=at().utc_ms, where=where, of=name(2))
     assert ledger.sums == (Sum(id=projection.FREE, window=0, count=2),)
+    elsewhere = Where(vehicle="bus-1", line="12", stop="s4")
+    one = entry(Moved(who="7", where=elsewhere), 9)
+    (moved,) = projection.effects(one)
+    assert projection.ledger_after(ledger, moved, one).shift == Shift(
+        who="7", at_ms=at().utc_ms, where=elsewhere, of=name(2)
+    )
+    assert projection.ledger_after(NOTHING, moved, one) == NOTHING
     assert projection.effects(entry(SignedOff(who="7"))) == (ShiftBegan(who=""),)
     assert projection.effects(entry(Stopped(why=""))) == ()
 

@@ -25,9 +25,10 @@ from terminal.assemble import LaneParts, Parts, Terminal
 from terminal.core.card import CardRules
 from terminal.core.entries import Decided, Entry, Fact
 from terminal.core.fares.trips import Role
+from terminal.core.ledger import Where
 from terminal.core.model import GateSignal, PassageMode, Reason, Verdict
 from terminal.core.parameters import Policies
-from terminal.ports import OfficeError, RawParameters
+from terminal.ports import OfficeError, Positions, RawParameters
 from terminal.runtime.card_path import CardParts
 from terminal.runtime.lane import LaneRules
 from terminal.runtime.uploader import UploadRules
@@ -143,6 +144,7 @@ class World:
         self.front = Door("front", self.clock, "510100000001")
         self.rear = Door("rear", self.clock, "510100000002")
         self.ignition = Ignition()
+        self.positions: Positions | None = None
         self.open_when_unwritable = False
         self.boards: dict[str, Callable[[], Awaitable[None]]] = {}  # devices with a life of their own
         self._service, self._passage, self._roles = service, passage, roles
@@ -160,23 +162,7 @@ class World:
     async def start(self) -> None:
         """Switch the terminal on."""
         self._stop = asyncio.Event()
-        self.terminal = Terminal(
-            Parts(
-                terminal="T1",
-                clock=self.clock,
-                store=SimulatedStore(self.disk),
-                parameters=self.parameters,
-                office=self.network,
-                lanes=[
-                    door.lane(self._rules(door.name, role))
-                    for door, role in zip((self.front, self.rear), self._roles, strict=True)
-                ],
-                upload_rules=UploadRules(longest_wait_s=5.0),
-                random=Random(1),
-                power=self.ignition,
-                boards=self.boards,
-            )
-        )
+        self.terminal = Terminal(self._parts())
         self._running = asyncio.ensure_future(self.terminal.run(self._stop))
         ready = asyncio.ensure_future(self.terminal.ready.wait())
         await asyncio.wait([self._running, ready], return_when=asyncio.FIRST_COMPLETED)
@@ -188,6 +174,25 @@ class World:
     def _rules(self, door: str, role: Role) -> LaneRules:
         open_anyway = self.open_when_unwritable
         return LaneRules(door, self._service, self._passage, open_when_unwritable=open_anyway, role=role)
+
+    def _parts(self) -> Parts:
+        return Parts(
+            terminal="T1",
+            clock=self.clock,
+            store=SimulatedStore(self.disk),
+            parameters=self.parameters,
+            office=self.network,
+            lanes=[
+                door.lane(self._rules(door.name, role))
+                for door, role in zip((self.front, self.rear), self._roles, strict=True)
+            ],
+            upload_rules=UploadRules(longest_wait_s=5.0),
+            random=Random(1),
+            power=self.ignition,
+            where=Where(vehicle="bus-1"),
+            positions=self.positions,
+            boards=self.boards,
+        )
 
     async def stop(self) -> None:
         """Tell it to stop, and wait until it has."""

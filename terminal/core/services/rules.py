@@ -241,6 +241,11 @@ def deny(case: Case, reason: Reason) -> Outcome:
     return Outcome(decision=decision(case, Verdict.DENY, reason), acts=acts)
 
 
+def told(case: Case, reason: Reason, values: dict[str, str]) -> Outcome:
+    """A person asked: the answer is shown, nothing opens."""
+    return Outcome(decision=decision(case, Verdict.REFER, reason), acts=(Show(reason=reason, values=values),))
+
+
 def refuse(
     verdict: Verdict, reason: Reason, parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]
 ) -> Outcome:

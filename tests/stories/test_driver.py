@@ -1,0 +1,221 @@
+"""The driver's panel: a shift, its stops and keys, who rode free, what was taken back, and what it all came to.
+
+The law: whatever a driver does is written with the driver's number before it holds, and holds after a power cut.
+"""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from simulators.phone import Phone
+from simulators.route import Settings as RouteSettings
+from simulators.route import SimulatedPositions
+from terminal.core.entries import BoardedFree, Commanded, Moved, SignedOff, SignedOn, Voided
+from terminal.core.model import Reason, Verdict
+from terminal.core.parameters import Product, Tariff
+from terminal.core.tariff import FareTable, Line, Measure, Stop
+from terminal.runtime.commands import Answer, NotDone
+from tests.stories.test_fares import file, under
+from tests.stories.world import World, bus
+
+STREET = Line(
+    stops=tuple(
+        Stop(id=f"s{number}", at_m=number * 6000, lat_e6=30_000_000, lon_e6=104_000_000 + number * 62_000)
+        for number in range(4)
+    )
+)
+PLACES = tuple((stop.lat_e6 or 0, stop.lon_e6 or 0) for stop in STREET.stops)
+
+
+def street() -> dict[str, Any]:
+    """Fares by distance along one street."""
+    tariff = file("beijing-bus")
+    tariff["lines"] = {"12": msgspec.to_builtins(STREET)}
+    return tariff
+
+
+def ask(world: World, *words: str, who: str = "7") -> Any:
+    assert world.terminal is not None and world.terminal.commands is not None
+    return world.terminal.commands.ask(who, words[0], words[1:])
+
+
+async def driven(world: World) -> None:
+    assert world.terminal is not None and world.terminal.site is not None
+    await under(world, street(), world.terminal.site.where)
+
+
+@bus
+async def test_a_shift(bus: World) -> None:
+    """Sign on, drive three stops, let a child ride, take a charge back; the totals say so, and so does the journal."""
+    await driven(bus)
+    phone, other = Phone("amber"), Phone("birch")
+    assert await ask(bus, "sign-on", "12") == {"vehicle": "bus-1", "line": "12", "direction": "up", "stop": "s0"}
+    await bus.front.show(phone.code(bus.now_s))
+    await bus.front.show(other.code(bus.now_s))
+    await asyncio.sleep(600)
+    await ask(bus, "stop", "next")
+    assert (await ask(bus, "stop", "s2"))["stop"] == "s2"
+    assert await bus.rear.show(phone.code(bus.now_s)) is Reason.ALIGHTED  # 12 km: 3 yuan, half
+    assert (await ask(bus, "free", "front", "child under 1.3 m", "2")) == {"opened": "opened", "persons": 2}
+    assert bus.front.opened[-1] == 2
+    assert await bus.rear.show(other.code(bus.now_s)) is Reason.ALIGHTED
+    assert (await ask(bus, "void", "wrong door"))["fen"] == 150
+    totals = await ask(bus, "totals")
+    assert (totals["taps"], totals["fen"], totals["total"]) == ({"ordinary": 3}, {"ordinary": 150}, "1.50")
+    assert (totals["free"], totals["voided"], totals["who"]) == (2, 1, "7")
+    assert (await ask(bus, "sign-off"))["free"] == 2
+    assert [fact.who for fact in bus.facts(SignedOn)] == [fact.who for fact in bus.facts(SignedOff)] == ["7"]
+    assert [fact.why for fact in bus.facts(BoardedFree)] == ["child under 1.3 m"]
+    assert [fact.why for fact in bus.facts(Voided)] == ["wrong door"]
+    assert len(bus.facts(Moved)) == 2
+    with pytest.raises(NotDone, match="nobody is signed on"):
+        await ask(bus, "totals")
+
+
+@bus
+async def test_a_shift_survives_a_power_cut(bus: World) -> None:
+    """Line, direction, stop and totals are as they were."""
+    await driven(bus)
+    await ask(bus, "sign-on", "12", "down")
+    await ask(bus, "stop", "s2")
+    await ask(bus, "free", "front", "a colleague")
+    await bus.restart()
+    assert await ask(bus, "where") == {"vehicle": "bus-1", "line": "12", "direction": "down", "stop": "s2"}
+    assert (await ask(bus, "totals"))["free"] == 1
+
+
+@bus
+async def test_a_receiver_tells_the_stop_and_the_fare_follows(bus: World) -> None:
+    """Nobody presses anything: the bus drives, the stop is known, the distance is right."""
+    bus.positions = SimulatedPositions(RouteSettings(places=PLACES, stand_s=30, drive_s=600), bus.clock)
+    await bus.restart()
+    await driven(bus)
+    await ask(bus, "sign-on", "12")
+    phone = Phone("amber")
+    assert await bus.front.show(phone.code(bus.now_s)) is Reason.BOARDED
+    await asyncio.sleep(300)
+    assert (await ask(bus, "where"))["stop"] == "s0"  # on the road: the stop behind
+    await asyncio.sleep(345)
+    assert (await ask(bus, "where"))["stop"] == "s1"
+    await asyncio.sleep(630)
+    assert await bus.rear.show(phone.code(bus.now_s)) is Reason.ALIGHTED
+    assert bus.charged_fen() == 150  # s0 to s2, 12 km
+
+
+@bus
+async def test_turning_round_is_a_new_run(bus: World) -> None:
+    """Who forgot to tap out on the way there is settled on the way back."""
+    await driven(bus)
+    await ask(bus, "sign-on", "12")
+    phone = Phone("amber")
+    await bus.front.show(phone.code(bus.now_s))
+    await asyncio.sleep(1800)
+    assert await ask(bus, "turn") == {"vehicle": "bus-1", "line": "12", "direction": "down", "stop": "s3"}
+    assert await bus.front.show(phone.code(bus.now_s)) is Reason.UNFINISHED_SETTLED
+    assert bus.charged_fen() == 400  # 18 km, full price
+
+
+@bus
+async def test_fare_keys(bus: World) -> None:
+    """Without a key nobody can pay; the key holds for whoever boards."""
+    bus.head.tariff = Tariff(
+        products=(Product(id="adult", services=("fare",), fare="keys", fare_fen=0),),
+        fares={"keys": FareTable(measure=Measure.KEY, keys={"A": 200, "B": 350})},
+        lines={"12": STREET},
+    )
+    await bus.publish()
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.FARE_NOT_CHOSEN
+    assert (await ask(bus, "key", "B"))["key"] == "B"
+    assert await bus.front.show(Phone("amber").code(bus.now_s - 1)) is Reason.PAID
+    assert "key" not in await ask(bus, "key")
+    assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.FARE_NOT_CHOSEN
+    assert bus.charged_fen() == 350
+
+
+@bus
+async def test_was_this_card_charged_today(bus: World) -> None:
+    """Asked once, answered once: by the phone for the card it is linked to; nothing is charged for asking."""
+    account = bus.head.ref("ssc", b"a card")
+    phone, other = Phone("amber", account_link=account), Phone("birch", account_link=account)
+    await bus.front.show(phone.code(bus.now_s))
+    await ask(bus, "charged")
+    assert await bus.rear.show(other.code(bus.now_s)) is Reason.CHARGED_TODAY
+    assert bus.rear.indicator.shown is not None and bus.rear.indicator.shown.zh == "今日已扣2元 共1次"
+    assert bus.rear.opened == []
+    assert await bus.rear.show(other.code(bus.now_s - 1)) is Reason.PAID
+    await ask(bus, "charged")
+    assert await bus.front.show(Phone("caro").code(bus.now_s)) is Reason.NOT_CHARGED_TODAY
+    await ask(bus, "charged")
+    await asyncio.sleep(30)
+    assert await bus.front.show(Phone("caro").code(bus.now_s)) is Reason.PAID  # nobody held anything out in time
+    assert [fact.what for fact in bus.facts(Commanded)] == ["charged"] * 3
+    assert len(bus.decisions(Verdict.REFER)) == 2
+
+
+@bus
+async def test_a_voided_code_is_taken_again_at_once(bus: World) -> None:
+    """The phone still lies there: silence is broken, the ride is paid once in the end."""
+    await driven(bus)
+    bus.head.tariff = Tariff(products=(Product(id="adult", services=("fare",), fare_fen=200),), lines={"12": STREET})
+    await bus.publish()
+    await ask(bus, "sign-on", "12")
+    code = Phone("amber").code(bus.now_s)
+    assert await bus.front.show(code) is Reason.PAID
+    await ask(bus, "void", "wrong key")
+    assert await bus.front.show(code) is Reason.PAID
+    assert (await ask(bus, "totals"))["total"] == "2.00"
+    await asyncio.sleep(400)
+    with pytest.raises(NotDone, match="five minutes"):
+        await ask(bus, "void", "too late")
+
+
+@bus
+async def test_commands_that_cannot_be_done(bus: World) -> None:
+    """Each is answered with what to try; nothing is written, nothing stops."""
+    await driven(bus)
+    written = len(bus.written())
+    refused: list[tuple[str, ...]] = [
+        ("dance",),
+        ("sign-on",),
+        ("sign-on", "99"),
+        ("sign-on", "12", "up", "down"),
+        ("stop", "next"),
+        ("turn",),
+        ("key", "Z"),
+        ("free", "roof", "why"),
+        ("free", "front", " "),
+        ("free", "front", "why", "0"),
+        ("free", "front", "why", "many"),
+        ("void", "why"),
+        ("totals",),
+        ("sign-off",),
+        ("stop", "x" * 81),
+        ("free", "front", "a\nb"),
+    ]
+    for words in refused:
+        with pytest.raises(NotDone) as told:
+            await ask(bus, *words)
+        assert told.value.hint
+    for who in ("", "a b", "x" * 33, "张三"):
+        with pytest.raises(NotDone, match="who asks"):
+            await ask(bus, "where", who=who)
+    await ask(bus, "sign-on", "12")
+    for which in ("back", "s9"):
+        with pytest.raises(NotDone, match="no such stop"):
+            await ask(bus, "stop", which)
+    assert len(bus.written()) == written + 1
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.BOARDED
+
+
+@bus
+async def test_a_full_disk_is_told_to_whoever_asks(bus: World) -> None:
+    """Not written, not done."""
+    await driven(bus)
+    bus.disk.full = True
+    with pytest.raises(NotDone, match="was not written"):
+        await ask(bus, "sign-on", "12")
+    bus.disk.full = False
+    answer: Answer = await ask(bus, "sign-on", "12")
+    assert answer["line"] == "12"

@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal", "decode")
+NAMES = ("verify", "tap", "memory", "journal", "decode", "card")
 
 
 def main() -> None:

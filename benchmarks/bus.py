@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+import tomllib
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -60,30 +61,44 @@ class Bus:
 @asynccontextmanager
 async def bus(place: Path) -> AsyncIterator[Bus]:
     """Start everything under `place`, and end it."""
-    authority = pki.Authority(place / "pki")
-    authority.issue("office", server=True)
-    authority.issue("bus-0017")
-    office_keys = pki.write_office_keys(place / "office-keys")
-    ParameterOffice(place / "parameters", office_keys, policies=Policies(passage_s=6)).publish(time.time_ns() // 10**6)
-    office = await _start(place, "simulators.office_server", "--dir", str(place))
-    assert office.stdout is not None
-    port = json.loads(await office.stdout.readline())["port"]
     board, scan = Board(), ScanModule(place / "wires/bus/front/scan")
     await board.serve_serial(_folder(place / "wires/bus/front") / "board")
     scan.wire.plug()
-    config = place / "bus.toml"
-    config.write_text(CONFIG.read_text(encoding="utf-8").replace("18443", str(port)), encoding="utf-8")
-    terminal = await _start(place, "terminal", "run", str(config))
     try:
-        await _ready(place / "bus" / "status.json")
-        yield Bus(scan, board, terminal)
+        async with terminal_of(place, CONFIG.read_text(encoding="utf-8")) as terminal:
+            yield Bus(scan, board, terminal)
+    finally:
+        scan.wire.unplug()
+        await board.close()
+
+
+@asynccontextmanager
+async def terminal_of(
+    place: Path, config: str, prepare: Callable[[ParameterOffice], None] = lambda office: None, **environment: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Head office and a terminal of this configuration, both ready; `prepare` changes the parameters first."""
+    settings = tomllib.loads(config)["terminal"]
+    authority = pki.Authority(place / "pki")
+    authority.issue("office", server=True)
+    authority.issue(settings["id"])
+    office_keys = pki.write_office_keys(place / "office-keys")
+    parameters = ParameterOffice(place / "parameters", office_keys, policies=Policies(passage_s=6))
+    prepare(parameters)
+    parameters.publish(time.time_ns() // 10**6)
+    office = await _start(place, "simulators.office_server", "--dir", str(place))
+    assert office.stdout is not None
+    port = json.loads(await office.stdout.readline())["port"]
+    file = place / "terminal.toml"
+    file.write_text(config.replace("18443", str(port)), encoding="utf-8")
+    terminal = await _start(place, "terminal", "run", str(file), **environment)
+    try:
+        await _ready(place / settings["state_dir"] / "status.json")
+        yield terminal
     finally:
         for process in (terminal, office):
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             await process.wait()
-        scan.wire.unplug()
-        await board.close()
 
 
 def _folder(path: Path) -> Path:
@@ -91,10 +106,10 @@ def _folder(path: Path) -> Path:
     return path
 
 
-async def _start(place: Path, *module: str) -> asyncio.subprocess.Process:
+async def _start(place: Path, *module: str, **environment: str) -> asyncio.subprocess.Process:
     with (place / f"{module[0]}.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *module, stdout=asyncio.subprocess.PIPE, stderr=log, env=dict(os.environ)
+            sys.executable, "-m", *module, stdout=asyncio.subprocess.PIPE, stderr=log, env=os.environ | environment
         )
 
 

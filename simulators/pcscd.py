@@ -12,6 +12,7 @@ Laws of this file:
 import array
 import contextlib
 import fcntl
+import importlib.util
 import os
 import select
 import shutil
@@ -39,7 +40,9 @@ READY_S = 10.0
 
 
 def missing() -> str | None:
-    """What keeps pcscd from running here; None if nothing does."""
+    """What keeps cards from being read through pcscd here; None if nothing does."""
+    if importlib.util.find_spec("smartcard") is None:
+        return "pyscard is not installed (it is built with libpcsclite-dev, swig and gcc)"
     if _daemon() is None:
         return "pcscd is not installed (Debian: apt-get install pcscd)"
     if _library() is None:

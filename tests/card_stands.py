@@ -135,7 +135,6 @@ class PcscStand:
 @functools.cache
 def service() -> Pcscd:
     """pcscd for this process; skips the test where it cannot run."""
-    pytest.importorskip("smartcard", reason="pyscard is not installed: it needs libpcsclite-dev, swig and gcc")
     why = missing()
     if why is not None:
         pytest.skip(why)

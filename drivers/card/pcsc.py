@@ -12,12 +12,12 @@ Laws of this file:
 """
 
 import asyncio
+import functools
 import logging
-from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 from drivers.card import scard
-from drivers.card.apdu import UID, Limits, t0_command
+from drivers.card.apdu import Limits, t0_command
 from drivers.card.channel import Channel
 from drivers.card.connection import DEAF_S, Connection, reader_named
 from drivers.card.worker import Stuck
@@ -29,7 +29,6 @@ LOOKS = 5  # for a reader that is not there, before it is told
 AGAIN, AGAIN_S = 5, 0.15  # how often, and how soon, a card that went wrong is tried while pcscd says that it is there
 NOTICED_S = 0.5  # pcscd has looked again: a card that it still sees has not left
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -138,12 +137,9 @@ class _Life:
 
     async def take(self) -> Channel | None:
         """Hold the card; None if it has left already, or does not wake up."""
+        hold = functools.partial(scard.take, restarted=self._silent, ask_uid=self._settings.contactless)
         try:
-            self._handle = await self._talk.ask(scard.connect, self._reader, scard.ANY_PROTOCOL)
-            if self._silent:
-                self._handle = await self._call(scard.restart, scard.ANY_PROTOCOL)
-            atr = await self._call(scard.answer_to_reset)
-            uid = await self._uid() if self._settings.contactless else b""
+            self._handle, atr, uid = await self._talk.ask(hold, self._reader)
         except scard.PcscError as error:
             if not error.is_the_cards:
                 raise
@@ -154,7 +150,6 @@ class _Life:
             self._failures = 0
             return Channel(uid, atr, self._exchange, self._settings.limits, self._clock)
         self._slot.missed += 1
-        await self._drop()
         self._failures += 1
         await self._try_again(self._failures <= AGAIN, AGAIN_S)
         return None
@@ -184,13 +179,6 @@ class _Life:
                 await self._talk.worker.call(scard.disconnect, handle, within_s=DEAF_S)
             except Stuck:
                 self._stuck = True
-
-    async def _call(self, function: Callable[..., T], *arguments: object) -> T:
-        return await self._talk.worker.call(function, self._handle, *arguments, within_s=DEAF_S)
-
-    async def _uid(self) -> bytes:
-        answer = await self._call(scard.transmit, UID)
-        return answer[:-2] if answer[-2:] == b"\x90\x00" else b""
 
     async def _exchange(self, command: bytes, within_s: float) -> bytes:
         handle = self._handle

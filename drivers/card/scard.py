@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from smartcard import scard
 
+from drivers.card.apdu import UID
 from terminal.ports import DeviceError
 
 PNP = "\\\\?PnP?\\Notification"  # a pseudo reader: told when readers come or go
@@ -113,6 +114,27 @@ def connect(context: int, reader: str, protocols: int) -> Handle:
     code, card, protocol = scard.SCardConnect(context, reader, scard.SCARD_SHARE_EXCLUSIVE, protocols)
     _must("SCardConnect", code)
     return Handle(int(card), int(protocol))
+
+
+class Taken(NamedTuple):
+    """A card we hold, and what it is known by."""
+
+    handle: Handle
+    atr: bytes
+    uid: bytes  # b"" where the reader gives none, or was not asked
+
+
+def take(context: int, reader: str, *, restarted: bool, ask_uid: bool) -> Taken:
+    """Hold the card: in one call, because each change of threads costs a fifth of a millisecond of the tap."""
+    handle = connect(context, reader, ANY_PROTOCOL)
+    try:
+        if restarted:
+            handle = restart(handle, ANY_PROTOCOL)
+        answer = transmit(handle, UID) if ask_uid else b""
+        return Taken(handle, answer_to_reset(handle), answer[:-2] if answer[-2:] == b"\x90\x00" else b"")
+    except BaseException:
+        disconnect(handle)
+        raise
 
 
 def answer_to_reset(handle: Handle) -> bytes:

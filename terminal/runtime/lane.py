@@ -149,9 +149,9 @@ class Lane:
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
-        if tap is not None:
-            presentation = msgspec.structs.replace(presentation, at=tap.last_heard())
-        await self._act(outcome, entry, presentation)
+        # An order's age counts from what was seen or heard last; what is told counts from the tap.
+        heard = presentation if tap is None else msgspec.structs.replace(presentation, at=tap.last_heard())
+        await self._act(outcome, entry, heard)
         tell(outcome, entry.name, presentation, committed_s)
         return outcome
 

@@ -24,6 +24,7 @@ from pymodbus.pdu.bit_message import (
     WriteSingleCoilRequest,
 )
 from pymodbus.pdu.register_message import WriteMultipleRegistersRequest, WriteSingleRegisterRequest
+from pymodbus.transport.serialtransport import SerialTransport
 
 from drivers.link import serial_options
 from terminal.ports import DeviceError
@@ -192,6 +193,19 @@ def make_client(link: str, timeout_s: float) -> Client:
         return AsyncModbusSerialClient(path, framer=FramerType.RTU, baudrate=baud, parity=parity, **common)
     host, port = tcp_address(rest)
     return AsyncModbusTcpClient(host, port=port, **common)
+
+
+def write_at_once(client: Client) -> None:
+    """The library gives bytes to a serial line a turn of the loop later: somebody stands at the gate meanwhile."""
+    transport = client.ctx.transport
+    if isinstance(transport, SerialTransport):
+        later = transport.write
+
+        def write(data: bytes) -> None:
+            later(data)
+            transport.intern_write_ready()
+
+        transport.write = write  # type: ignore[method-assign]  # of this one connection
 
 
 async def exchange(client: Client, request: ModbusPDU, where: str) -> ModbusPDU:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 from drivers.gate import bus
 from drivers.gate.bus import Client, Job, Jobs, NotSent, Urgency
 from drivers.gate.lamp import LampWiring, ModbusLamp
+from drivers.gate.power import ModbusPower, PowerWiring
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading, Value
 from terminal.ports import Clock, DeviceError, Gate, Indicator, PowerInput
 
@@ -82,13 +83,6 @@ class GateWiring(Value, frozen=True):
             raise ValueError('group = "hold" needs pulse = "coil" and passage_input')
 
 
-class PowerWiring(Value, frozen=True):
-    """`[power]` with `board = …`: an input that is on while there is power."""
-
-    input: int
-    lost_after_ms: int = 300  # a flicker is not a loss
-
-
 def open(settings: Settings, clock: Clock) -> "Board":
     """A board; nothing is connected until `run`."""
     return Board(settings, clock)
@@ -107,6 +101,8 @@ class Board:
         self.settled = False  # whether the inputs were seen long enough since the last connect
         self.busy_until_s = 0.0  # until when a pulse is under way
         self._jobs = Jobs()
+        self._free: Client | None = None  # the wire, while nothing is on it
+        self._aside: asyncio.Future[DeviceError | None] | None = None  # an order carried past the queue
         self._watchers: list[Callable[[int, bool, Reading], None]] = []
         self._candidate = [0] * settings.inputs
         self._polls = 0
@@ -156,7 +152,10 @@ class Board:
         """One request, carried by `run`. Raises NotSent (certainly not done) or DeviceError (unknown whether done)."""
         if not self.connected:
             raise self._not_connected()
-        await self._jobs.leave(request, urgency, not_after_ns).done
+        if urgency is Urgency.ORDER and self._free is not None:
+            await self._carry_aside(self._free, Job(request, urgency, 0, not_after_ns))
+        else:
+            await self._jobs.leave(request, urgency, not_after_ns).done
 
     # ----------------------------------------------------------------------- inside
 
@@ -164,6 +163,7 @@ class Board:
         if not await client.connect():
             hint = "look at the board's plug and power, and at the link in the configuration"
             raise DeviceError(f"{self.settings.link}: cannot be opened", hint=hint)
+        bus.write_at_once(client)
         await bus.exchange(client, self._all_off(), self.settings.link)
         self._polls, self._poll_due_s, self.settled = 0, 0.0, False
         self.connected = True
@@ -177,14 +177,40 @@ class Board:
         elif poll_is_due:
             await self._poll(client)
         else:
+            await self._wait(client)
+
+    async def _wait(self, client: Client) -> None:
+        """The wire is free until a job comes or a poll is due; an order carried meanwhile is waited for."""
+        self._free = client
+        try:
             await self._jobs.wait(self._poll_due_s)
+        finally:
+            self._free = None
+        lost = None if self._aside is None else await self._aside
+        self._aside = None
+        if lost is not None:
+            raise lost
+
+    async def _carry_aside(self, client: Client, job: Job) -> None:
+        """An order that finds the wire free is on it without a turn of the loop; `run` hears how it went."""
+        self._free, self._aside = None, asyncio.get_running_loop().create_future()
+        lost: DeviceError | None = self._stopped_asking()
+        try:
+            await self._carry(client, job)
+            lost = None
+        except DeviceError as error:
+            lost = error
+        finally:  # given up while it is on the wire: its late answer would be the next one's
+            self.connected = self.connected and lost is None
+            self._aside.set_result(lost)
+        await job.done
 
     async def _carry(self, client: Client, job: Job) -> None:
         if job.not_after_ns is not None and self.clock.read().monotonic_ns > job.not_after_ns:
             hint = "the board or this machine is too busy; nothing opened"
             job.fail(NotSent(f"{self.settings.link}: an order grew stale", hint=hint))
             return
-        unknown = DeviceError(f"{self.settings.link}: stopped while asking", hint="nothing to do")
+        unknown = self._stopped_asking()
         try:
             job.succeed(await bus.exchange(client, job.request, self.settings.link))
         except NotSent as refusal:
@@ -226,6 +252,9 @@ class Board:
 
     def _all_off(self) -> Any:
         return bus.coils(self.settings.unit, [False] * self.settings.coils)
+
+    def _stopped_asking(self) -> DeviceError:
+        return DeviceError(f"{self.settings.link}: stopped while asking", hint="nothing to do")
 
     def _not_connected(self) -> NotSent:
         return NotSent(f"{self.settings.link}: not connected", hint="look at the board's plug and power")
@@ -348,24 +377,3 @@ class ModbusGate:
         task = asyncio.get_running_loop().create_task(go_on())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class ModbusPower:
-    """The PowerInput port over one input."""
-
-    def __init__(self, board: Board, wiring: PowerWiring) -> None:
-        self._board = board
-        self._wiring = wiring
-
-    async def lost(self) -> None:
-        """See the port. Power counts as there until the input was seen on once."""
-        seen = False
-        off_since = 0.0
-        while True:
-            await asyncio.sleep(self._board.settings.poll_ms / 1000)
-            now = self._board.clock.monotonic_s()
-            if not self._board.connected or self._board.inputs[self._wiring.input]:
-                seen = seen or self._board.inputs[self._wiring.input]
-                off_since = now
-            elif seen and (now - off_since) * 1000 >= self._wiring.lost_after_ms:
-                return

@@ -28,6 +28,7 @@ import apsw
 import msgspec
 
 from drivers.store import receipts, tables
+from drivers.store.handover import Handover
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import suspect
 from drivers.store.tail import TAIL, Projector
@@ -88,6 +89,7 @@ class Writer:
         self._checkpointed = 0  # commits at the last checkpoint
         self._flushed_ns = 0
         self._made_room = False
+        self._handover: Handover | None = None  # to the loop that hands jobs over
         self._ended: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -97,8 +99,13 @@ class Writer:
 
     def do(self, work: Callable[[], Any], *, adds: bool) -> "asyncio.Future[Any]":
         """Queue one job; its future ends with the result, StoreFull or StoreBroken."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if self._handover is None:
+            self._handover = Handover(loop)
+        future: asyncio.Future[Any] = loop.create_future()
         self._jobs.put(Job(work, future, adds))
+        if adds:  # somebody may stand at a gate
+            self._handover.expect()
         return future
 
     async def stop(self) -> None:
@@ -168,7 +175,7 @@ class Writer:
             self._guarded(self._keep_house, quiet=not jobs)
         self._guarded(self._finish)
         if self._ended is not None:
-            _hear(self._ended, lambda: _end(self._ended))
+            (self._handover or Handover(self._ended.get_loop())).tell(lambda: _end(self._ended))
 
     def _waiting(self) -> list[Job | None]:
         jobs: list[Job | None] = []
@@ -187,13 +194,13 @@ class Writer:
             if self.tight and adding:
                 self.tight = not self._has_room()
             if self.tight:
-                _tell(adding, None, StoreFull(FULL))
+                self._tell(adding, None, StoreFull(FULL))
                 jobs = [job for job in jobs if not job.adds]
             if jobs:
                 self._attempt(jobs)
         except Exception as error:
             self._break(error)
-            _tell(jobs, None, StoreBroken(self.broken))
+            self._tell(jobs, None, StoreBroken(self.broken))
 
     def _attempt(self, jobs: list[Job]) -> None:
         """Commit; on a full disk nothing is written, and receipts are tried once more in the ballast's place."""
@@ -203,15 +210,33 @@ class Writer:
             self._roll_back()
         else:
             self.full = self.full and not any(job.adds for job in jobs)
-            _tell(jobs, results, None)
+            self._tell(jobs, results, None)
             self._head_file.write(self.head.name, self.head.hash)  # nobody waits for it
             return
         self.full = True
-        _tell([job for job in jobs if job.adds or self.tight], None, StoreFull(FULL))
+        self._tell([job for job in jobs if job.adds or self.tight], None, StoreFull(FULL))
         if not self.tight:
             self.tight = self._bare = True
             self._ballast.unlink(missing_ok=True)
             self._commit([job for job in jobs if not job.adds])
+
+    def _tell(self, jobs: list[Job], results: list[Any] | None, failure: Exception | None) -> None:
+        """All of them hear at once."""
+        handover = self._handover
+        if not jobs or handover is None:
+            return
+
+        def tell() -> None:
+            handover.heard(sum(job.adds for job in jobs))
+            for number, job in enumerate(jobs):
+                if job.future.done():  # its caller was cancelled; the entry stands all the same
+                    continue
+                if results is not None:
+                    job.future.set_result(results[number])
+                elif failure is not None:
+                    job.future.set_exception(failure)
+
+        handover.tell(tell)
 
     def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
         if self.broken is not None:
@@ -319,30 +344,6 @@ class Writer:
             return False
         finally:
             os.close(fd)
-
-
-def _hear(future: "asyncio.Future[Any]", tell: Callable[[], object]) -> None:
-    """Run something on the loop of a future."""
-    try:
-        future.get_loop().call_soon_threadsafe(tell)
-    except RuntimeError:  # the loop is gone: nobody is left to hear
-        return
-
-
-def _tell(jobs: list[Job], results: list[Any] | None, failure: Exception | None) -> None:
-    """Wake the loop once for all of them."""
-
-    def tell() -> None:
-        for number, job in enumerate(jobs):
-            if job.future.done():  # its caller was cancelled; the entry stands all the same
-                continue
-            if results is not None:
-                job.future.set_result(results[number])
-            elif failure is not None:
-                job.future.set_exception(failure)
-
-    if jobs:
-        _hear(jobs[0].future, tell)
 
 
 def _less_unsent(head: Head, marked: int) -> Head:

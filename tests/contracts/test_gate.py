@@ -12,7 +12,8 @@ import pytest
 
 from drivers.clock import SystemClock
 from drivers.gate import bus, modbus, none
-from drivers.gate.modbus import GateWiring, PowerWiring
+from drivers.gate.modbus import GateWiring
+from drivers.gate.power import PowerWiring
 from simulators.gate import WRITE_COIL, Board, Turnstile
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading
 from terminal.ports import DeviceError, Gate
@@ -70,7 +71,7 @@ async def serial_site(path: Path, wiring: GateWiring = WIRING, **settings: Any) 
     await board.serve_serial(path / "ttyGate")
     site = Site(board, f"serial:{path / 'ttyGate'}?baud=115200", wiring, **settings)
     try:
-        await until(lambda: site.driver.settled or (not site.driver.inputs and site.driver.connected))
+        await until(lambda: site.driver.settled or (not site.driver.inputs and site.driver._polls > 0))
         yield site
     finally:
         await site.close()

@@ -160,7 +160,7 @@ async def test_shortened_log(tmp_path: Path) -> None:
     directory = tmp_path / "j"
     await write(directory, 30, clean=False)
     log = directory / "journal.db-wal"
-    os.truncate(log, log.stat().st_size // 2)
+    os.truncate(log, len(log.read_bytes().rstrip(b"\0")) // 2)  # behind its frames it is laid out in zeros
     shutil.rmtree(directory / "journal.db-shm", ignore_errors=True)
     (directory / "journal.db-shm").unlink(missing_ok=True)
     assert_damage(*await reopen(directory), "the head file knows")

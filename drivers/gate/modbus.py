@@ -153,9 +153,8 @@ class Board:
         if not self.connected:
             raise self._not_connected()
         if urgency is Urgency.ORDER and self._free is not None:
-            await self._carry_aside(self._free, Job(request, urgency, 0, not_after_ns))
-        else:
-            await self._jobs.leave(request, urgency, not_after_ns).done
+            return await self._carry_aside(self._free, Job(request, urgency, 0, not_after_ns))
+        await self._jobs.leave(request, urgency, not_after_ns).done
 
     # ----------------------------------------------------------------------- inside
 
@@ -182,10 +181,8 @@ class Board:
     async def _wait(self, client: Client) -> None:
         """The wire is free until a job comes or a poll is due; an order carried meanwhile is waited for."""
         self._free = client
-        try:
-            await self._jobs.wait(self._poll_due_s)
-        finally:
-            self._free = None
+        await self._jobs.wait(self._poll_due_s)
+        self._free = None
         lost = None if self._aside is None else await self._aside
         self._aside = None
         if lost is not None:

@@ -1,8 +1,8 @@
 """The wire to one Modbus board: one request at a time, the most urgent first.
 
 Laws of this file:
-- One task owns the wire (`Board.run`). Whoever wants something leaves a job and waits; giving up while waiting
-  means that nothing is sent, giving up while it is on the wire changes nothing on the wire.
+- One request is on the wire at a time. Whoever wants something leaves a job for the task that owns it (`Board.run`) and
+  waits, or finds it free and carries an order itself. Giving up while waiting means that nothing is sent.
 - A job is sent once. Its age is looked at in the moment of sending, after all waiting for others.
 - An answer counts only if it answers this very request. RTU has no transaction numbers: after one unanswered request
   a late answer could pass for the next one's, so the connection ends there and begins anew.

@@ -183,9 +183,8 @@ class Board:
         self._free = client
         await self._jobs.wait(self._poll_due_s)
         self._free = None
-        lost = None if self._aside is None else await self._aside
-        self._aside = None
-        if lost is not None:
+        aside, self._aside = self._aside, None
+        if aside is not None and (lost := await aside) is not None:
             raise lost
 
     async def _carry_aside(self, client: Client, job: Job) -> None:

@@ -142,19 +142,19 @@ class Board:
             client.close()
             self._jobs.refuse_all(self._not_connected())
 
-    async def write_coil(
-        self, number: int, on: bool, urgency: Urgency = Urgency.LAMP, not_after_ns: int | None = None
-    ) -> None:
+    async def write_coil(self, number: int, on: bool, urgency: Urgency = Urgency.LAMP) -> None:
         """One coil. Raises NotSent (certainly not done) or DeviceError (unknown whether done)."""
-        await self.ask(bus.coil(self.settings.unit, number, on), urgency, not_after_ns)
+        await self.ask(bus.coil(self.settings.unit, number, on), urgency)
 
     async def ask(self, request: Any, urgency: Urgency, not_after_ns: int | None = None) -> None:
         """One request, carried by `run`. Raises NotSent (certainly not done) or DeviceError (unknown whether done)."""
         if not self.connected:
             raise self._not_connected()
-        if urgency is Urgency.ORDER and self._free is not None:
-            return await self._carry_aside(self._free, Job(request, urgency, 0, not_after_ns))
-        await self._jobs.leave(request, urgency, not_after_ns).done
+        free = self._free if urgency is Urgency.ORDER else None
+        if free is None:
+            await self._jobs.leave(request, urgency, not_after_ns).done
+        else:
+            await self._carry_aside(free, Job(request, urgency, 0, not_after_ns))
 
     # ----------------------------------------------------------------------- inside
 
@@ -189,7 +189,7 @@ class Board:
 
     async def _carry_aside(self, client: Client, job: Job) -> None:
         """An order that finds the wire free is on it without a turn of the loop; `run` hears how it went."""
-        self._free, self._aside = None, asyncio.get_running_loop().create_future()
+        self._free, self._aside = None, (aside := asyncio.get_running_loop().create_future())
         lost: DeviceError | None = self._stopped_asking()
         try:
             await self._carry(client, job)
@@ -198,7 +198,7 @@ class Board:
             lost = error
         finally:  # given up while it is on the wire: its late answer would be the next one's
             self.connected = self.connected and lost is None
-            self._aside.set_result(lost)
+            aside.set_result(lost)
         await job.done
 
     async def _carry(self, client: Client, job: Job) -> None:

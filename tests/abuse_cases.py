@@ -16,6 +16,7 @@ SQLITE, SHORT, RECOVERY = f"{DRIVERS}store_sqlite.py", f"{DRIVERS}store_hostile.
 OFFICE, UPLOADER, SETTINGS = f"{DRIVERS}office_https.py", "tests/runtime/test_uploader.py", "tests/test_settings.py"
 PARK, BUS, OFFLINE = f"{STORIES}park.py", f"{STORIES}bus.py", f"{STORIES}offline.py"
 PARAMETERS, CUTS, CANARY = f"{CORE}parameters_load.py", "tests/rigs/test_cuts.py", "tests/test_canary.py"
+BLINDED = "tests/blinded/test_camera_abuse.py"
 DECODING, LOGS, COMMANDS = f"{DRIVERS}camera_decoding.py", "tests/test_logs.py", "tests/cli/test_commands.py"
 
 
@@ -138,25 +139,30 @@ CODE_CASES = {
         "two QR codes in one picture at a gate → refused as ambiguous, never two charges",
         _in(CAMERA, "TestCamera::test_two_codes_at_a_gate_are_refused")
         + _in(DECODING, "test_two_codes_in_one_picture_are_both_told")
-        + _in(f"{DRIVERS}camera_presence.py", "test_no_picture_ever_opens_for_two"),
+        + _in(f"{DRIVERS}camera_presence.py", "test_no_picture_ever_opens_for_two")
+        + _in(BLINDED, "test_case_21_two_codes_in_one_frame"),
     ),
     22: Case(
         "links, visiting cards, escape sequences, writing from right to left, NUL → refused, never shown, never logged",
         _in(HOSTILE, "test_nothing_held_out_is_shown_or_logged")
-        + _in(CODES, "test_words_of_a_codes_length_are_no_code"),
+        + _in(CODES, "test_words_of_a_codes_length_are_no_code")
+        + _in(BLINDED, "test_case_22_codes_that_are_something_else"),
     ),
     23: Case(
         "inverted, mirrored, structured-append, ECI codes → the same token, or none",
-        _in(f"{DRIVERS}camera_odd_codes.py", "test_an_odd_code_is_the_same_token_or_none"),
+        _in(BLINDED, "test_case_23_strange_codes_are_the_same_or_nothing")
+        + _in(BLINDED, "test_case_23_a_part_of_a_longer_message_is_no_token"),
     ),
     24: Case(
         "a hundred bad codes a second for ten minutes → six entries a second, and the next rider is let in",
-        _in(HOSTILE, "test_ten_minutes_of_a_hundred_bad_codes_a_second_fill_nothing_and_hold_up_nobody"),
+        _in(HOSTILE, "test_ten_minutes_of_a_hundred_bad_codes_a_second_fill_nothing_and_hold_up_nobody")
+        + _in(BLINDED, "test_case_24_a_hundred_invalid_codes_a_second"),
     ),
     25: Case(
         "the decoder is killed, hangs or is out of memory in the middle of a frame → refused, replaced within a second",
         _in(CAMERA, "test_a_process_that_fails_is_replaced", "test_a_process_that_talks_nonsense_is_ended")
-        + _in(f"{DRIVERS}camera_confinement.py", "test_memory_has_a_limit"),
+        + _in(f"{DRIVERS}camera_confinement.py", "test_memory_has_a_limit")
+        + _in(BLINDED, "test_case_25_what_sees_is_killed_hung_and_bombed"),
     ),
 }
 

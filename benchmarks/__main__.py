@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal", "decode", "card")
+NAMES = ("verify", "tap", "memory", "journal", "decode", "card", "services")
 
 
 def main() -> None:

@@ -27,7 +27,13 @@ def minutes(text: str) -> int:
 
 def window(period: Period, at_ms: int, time_zone: str, starts: str) -> int:
     """The window an instant falls into: the proleptic ordinal of its first service day."""
-    day = service_day(at_ms, time_zone, starts)
+    return _window(period, at_ms // 60_000, time_zone, starts)
+
+
+@lru_cache(maxsize=64)
+def _window(period: Period, minute: int, time_zone: str, starts: str) -> int:
+    """Windows begin at whole minutes, so one tap asks for each of them once."""
+    day = service_day(minute * 60_000, time_zone, starts)
     if period is Period.WEEK:
         day -= timedelta(days=day.weekday())
     elif period is Period.MONTH:

@@ -93,7 +93,7 @@ def _holder_of_trip(case: Case) -> Ref | None:
 def _ride(case: Case, choice: Choice) -> Offer:
     """One tap is the whole ride."""
     ride = _priced(case, choice.product)
-    settled = _unfinished(case, _price(case, ride, rules.payer_of(case)))
+    settled = _unfinished(case, ride)
     payer = _payer_after(case, settled.effects)
     if settled.fen:
         ride = msgspec.structs.replace(ride, ceiling_fen=_left(case, settled.fen))
@@ -105,7 +105,7 @@ def _ride(case: Case, choice: Choice) -> Offer:
 
 def _boarding(case: Case, choice: Choice, rule: TapOut) -> Offer:
     """Nothing is paid yet but what is left from before."""
-    settled = _unfinished(case, 0)
+    settled = _unfinished(case, None)
     party = rules.payer_of(case).account.ref
     short = case.funds_fen is not None and case.funds_fen < rule.least_funds_fen
     offer = _offer(
@@ -237,8 +237,8 @@ def _price(case: Case, ride: Ride, payer: Payer) -> int:
     return 0 if found is None else found.fen
 
 
-def _unfinished(case: Case, beside_fen: int) -> Settled:
-    """An open trip this tap does not end: settled by its own tariff, beside a ride of so much."""
+def _unfinished(case: Case, beside: Ride | None) -> Settled:
+    """An open trip this tap does not end: settled by its own tariff, beside the ride this tap pays for."""
     holder, trip, tariff = _holder_of_trip(case), open_trip(case), case.parameters.tariff
     if holder is None or trip is None:
         return Settled()
@@ -250,8 +250,9 @@ def _unfinished(case: Case, beside_fen: int) -> Settled:
     full = table.farthest_price(prices, tariff.lines, trip.where)
     if full is None or prices.tap_out is None or prices.tap_out.unfinished is Unfinished.LATER:
         return Settled(effects=ended)
+    spent_fen = 0 if beside is None else _price(case, beside, rules.payer_of(case))
     ride = msgspec.structs.replace(
-        _priced(case, product), boarded=trip.where, full_fen=full, ceiling_fen=_left(case, beside_fen)
+        _priced(case, product), boarded=trip.where, full_fen=full, ceiling_fen=_left(case, spent_fen)
     )
     found = quote(tariff, ride, rules.payer_of(case))
     assert found is not None

@@ -3,7 +3,8 @@
     python -m simulators.site --dir D --seed S
 
 Laws of this file:
-- It meets terminals only where hardware would: at the far end of serial lines, under D/wires, and of a camera's stream.
+- It meets terminals only where hardware would: at the far end of serial lines, under D/wires, of a camera's stream, and
+  of pcscd where that can run.
 - It writes what happened to D/events.jsonl, one line an event, with CLOCK_MONOTONIC: who came, what opened, who walked.
 - SIGUSR1 sends the people home; SIGTERM ends it. Trouble (a pulled plug, noise) comes from the seed.
 """
@@ -19,6 +20,8 @@ from pathlib import Path
 from random import Random
 from typing import IO, TYPE_CHECKING, Any
 
+from simulators import pcscd
+from simulators.card_hall import CardHall
 from simulators.gate import Board, Turnstile
 from simulators.people import Crowd, Visitor
 from simulators.scan_module import ScanModule, Trouble
@@ -58,6 +61,8 @@ class Site:
         self._stop_people = asyncio.Event()
         self.places: list[Place] = []
         self.camera: Camera | None = None
+        self.no_cards = pcscd.missing()  # why there is no card gate
+        self.cards = None if self.no_cards else CardHall(directory, self.tell, Random(seed))
 
     def tell(self, kind: str, **what: Any) -> None:
         """One line in the events file."""
@@ -74,6 +79,8 @@ class Site:
             )
             scan.wire.plug()
             await self._place(name, who, scan)
+        if self.cards is not None:
+            await self.cards.build()
         try:
             from simulators.camera import Camera  # OpenCV paints; without it there is no such lane
         except ImportError:
@@ -105,6 +112,8 @@ class Site:
         async with asyncio.TaskGroup() as tasks:
             for place in self.places:
                 tasks.create_task(self._people(place, Random(self._random.random())))
+            if self.cards is not None:
+                tasks.create_task(self.cards.live(self._stop_people))
             tasks.create_task(self._pull_plugs(Random(self._random.random())))
 
     async def close(self) -> None:
@@ -114,6 +123,8 @@ class Site:
             await place.board.close()
         if self.camera is not None:
             await self.camera.close()
+        if self.cards is not None:
+            await self.cards.close()
         self._events.close()
 
     # ----------------------------------------------------------------------- people
@@ -212,7 +223,9 @@ async def _main(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGUSR1, site.send_home)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, site.send_home)  # Ctrl-C is the demo's affair
-    print(json.dumps({"ready": True, "camera": site.camera.url if site.camera else None}), flush=True)
+    socket = None if site.cards is None else str(site.cards.service.socket)
+    there = {"camera": site.camera.url if site.camera else None, "pcscd": socket, "no_cards": site.no_cards}
+    print(json.dumps({"ready": True} | there), flush=True)
     living = asyncio.create_task(site.live())
     await stop.wait()
     site.send_home()

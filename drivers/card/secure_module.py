@@ -2,7 +2,8 @@
 
 Laws of this file:
 - It is connected when first asked, and kept: a module that was cut off has forgotten the purchase under way.
-- After any error everything begins anew with the next command. Nothing is sent twice.
+- After any error everything begins anew. A command that met a connection which had died is sent once more on a new one:
+  a module begun anew has forgotten what it was asked before, so nothing is done twice.
 """
 
 import asyncio
@@ -43,17 +44,27 @@ class PcscModule:
     async def transmit(self, command: bytes) -> bytes:
         """See the port."""
         async with self._turn:
+            kept = self._handle is not None
             try:
-                handle, connection = await self._connected()
-                return await self._carry(connection, handle, command)
+                try:
+                    return await self._exchange(command)
+                except scard.PcscError:
+                    if not kept:
+                        raise
+                    return await self._exchange(command)  # what we had kept had died meanwhile
             except (scard.PcscError, scard.NoAnswer, Stuck, Overrun) as error:
-                self.close()
                 self.failures += 1
                 what = str(error) or "no answer in time"
                 raise DeviceError(f"secure module in {self._settings.reader!r}: {what}", hint=HINT) from error
-            except BaseException:
-                self.close()  # whoever asked gave up in the middle
-                raise
+
+    async def _exchange(self, command: bytes) -> bytes:
+        """Connect if need be, and ask. Whatever is raised, everything is let go of."""
+        try:
+            handle, connection = await self._connected()
+            return await self._carry(connection, handle, command)
+        except BaseException:
+            self.close()
+            raise
 
     async def _connected(self) -> tuple[scard.Handle, Connection]:
         if self._connection is not None and self._handle is not None:

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import io
 import json
+import os
 import shutil
 import signal
 import sys
@@ -68,8 +69,9 @@ def run(options: argparse.Namespace) -> int:
 class Child:
     """One process of the demo, with its output in a file."""
 
-    def __init__(self, name: str, directory: Path, *command: str) -> None:
+    def __init__(self, name: str, directory: Path, *command: str, **environment: str) -> None:
         self.name = name
+        self.environment = environment
         self.command = (sys.executable, "-m", *command)
         self.log = directory / f"{name.replace('/', '-')}.log"
         self.process: asyncio.subprocess.Process | None = None
@@ -79,7 +81,11 @@ class Child:
         """Start it; it does not see the keyboard's Ctrl-C, only what the demo tells it."""
         with self.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdout=asyncio.subprocess.PIPE, stderr=output, start_new_session=True
+                *self.command,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+                env=os.environ | self.environment,
             )
 
     async def first_line(self) -> dict[str, Any]:
@@ -158,6 +164,7 @@ class Demo:
         self.directory = directory
         self.options = options
         self.settings = tomllib.loads(options.config.read_text(encoding="utf-8"))
+        self._files: list[str] = [*self.settings["terminals"], self.settings["card_terminal"]]
         self.state = DemoState()
         self.events: list[dict[str, Any]] = []
         self.decisions: list[dict[str, Any]] = []
@@ -178,12 +185,15 @@ class Demo:
         port = (await office.first_line())["port"]
         site = Child("site", self.directory, *self._site_command())
         await site.start()
-        camera = (await site.first_line())["camera"]
-        if camera is None:
-            note = "OpenCV is not installed: nobody comes to the lane with the camera (tools/setup base installs it)"
-            print(f"terminal: {note}", file=sys.stderr)
-            self.state.notes.append(note)
-        await self._start_terminals(port, camera or NO_CAMERA)
+        there = await site.first_line()
+        if there["camera"] is None:
+            self._say(
+                "OpenCV is not installed: nobody comes to the lane with the camera (tools/setup base installs it)"
+            )
+        if there["no_cards"] is not None:
+            self._say(f"no card gate: {there['no_cards']}")
+            self._files.remove(self.settings["card_terminal"])
+        await self._start_terminals(port, there["camera"] or NO_CAMERA, there["pcscd"] or "")
         keepers = [asyncio.create_task(child.keep_alive()) for child in self.terminals.values()]
         await self._watch(stop)
         site.tell(signal.SIGUSR1)
@@ -198,6 +208,11 @@ class Demo:
         self._collect()
         return self._sum_up(drained_s)
 
+    def _say(self, note: str) -> None:
+        """What is left out, and why: on the screen, and in the picture."""
+        print(f"terminal: {note}", file=sys.stderr)
+        self.state.notes.append(note)
+
     # ----------------------------------------------------------------------- preparing
 
     def _prepare(self) -> None:
@@ -210,7 +225,7 @@ class Demo:
         parameters.block(lost, lost=True)
         parameters.publish(time.time_ns() // 1_000_000)
         (self.directory / "people.json").write_text(json.dumps({"lost": lost.hex()}))
-        for name in self.settings["terminals"]:
+        for name in self._files:
             text = (self.options.config.parent / name).read_text(encoding="utf-8")
             authority.issue(tomllib.loads(text)["terminal"]["id"])
 
@@ -230,15 +245,16 @@ class Demo:
         seed, passage_s = self.settings["seed"], self.settings["passage_s"]
         return ("simulators.site", "--dir", str(self.directory), "--seed", str(seed), "--passage-s", str(passage_s))
 
-    async def _start_terminals(self, port: int, camera: str) -> None:
+    async def _start_terminals(self, port: int, camera: str, pcscd: str) -> None:
         began = time.monotonic()
-        for name in self.settings["terminals"]:
+        for name in self._files:
             text = (self.options.config.parent / name).read_text(encoding="utf-8")
             text = text.replace("18443", str(port)).replace(NO_CAMERA, camera)
             config = self.directory / Path(name).name
             config.write_text(text, encoding="utf-8")
             settings = tomllib.loads(text)
-            child = Child(settings["terminal"]["id"], self.directory, "terminal", "run", str(config))
+            command = ("terminal", "run", str(config))
+            child = Child(settings["terminal"]["id"], self.directory, *command, PCSCLITE_CSOCK_NAME=pcscd)
             await child.start()
             self.terminals[settings["terminal"]["state_dir"]] = child
             for lane in settings["lanes"]:

@@ -7,6 +7,7 @@ Laws of this file:
   picture's arrival to its payload, is what the terminal's status says.
 """
 
+import itertools
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -35,24 +36,30 @@ def summary(
     held = Counter(office)
     took_ms = latencies_ms(events)
     openings = [event for event in events if event["kind"] == "opened"]
-    return {
-        "presented": sum(event["kind"] == "presented" for event in events),
-        "granted": len(granted),
-        "denied": dict(Counter(_fact(entry).reason.value for entry in decided if entry not in granted).most_common()),
-        "entries": len(names),
-        "uploaded": len(names & set(office)),
-        "resent": office_status.get("absorbed", 0),
-        "office_records": len(office),
-        "office_duplicates": sum(count - 1 for count in held.values()),
-        "missing": len(names - set(office)),
-        "evidence_verified": office_status.get("evidence_verified", 0),
-        "evidence_bad": office_status.get("evidence_bad", 0),
-        "office_troubles": office_status.get("troubles", {}),
-        "gate_openings": len(openings),
-        "openings_without_entry": openings_without_entry(openings, granted, decisions),
-        "p50_ms": quantile(took_ms, 0.50),
-        "p99_ms": quantile(took_ms, 0.99),
-    } | _cameras(directory, terminals, events)
+    return (
+        {
+            "presented": sum(event["kind"] == "presented" for event in events),
+            "granted": len(granted),
+            "denied": dict(
+                Counter(_fact(entry).reason.value for entry in decided if entry not in granted).most_common()
+            ),
+            "entries": len(names),
+            "uploaded": len(names & set(office)),
+            "resent": office_status.get("absorbed", 0),
+            "office_records": len(office),
+            "office_duplicates": sum(count - 1 for count in held.values()),
+            "missing": len(names - set(office)),
+            "evidence_verified": office_status.get("evidence_verified", 0),
+            "evidence_bad": office_status.get("evidence_bad", 0),
+            "office_troubles": office_status.get("troubles", {}),
+            "gate_openings": len(openings),
+            "openings_without_entry": openings_without_entry(openings, granted, decisions),
+            "p50_ms": quantile(took_ms, 0.50),
+            "p99_ms": quantile(took_ms, 0.99),
+        }
+        | _cameras(directory, terminals, events)
+        | _cards(events)
+    )
 
 
 def openings_without_entry(
@@ -84,11 +91,27 @@ def latencies_ms(events: list[dict[str, Any]]) -> list[float]:
     took = []
     shown: dict[str, int] = {}
     for event in sorted(events, key=lambda event: event.get("opened_ns", event.get("last_byte_ns", event["t_ns"]))):
-        if event["kind"] == "presented" and not event.get("camera"):
+        if event["kind"] == "presented" and not (event.get("camera") or event.get("card")):
             shown[event["lane"]] = event["last_byte_ns"]
         elif event["kind"] == "opened" and event["lane"] in shown:
             took.append((event["opened_ns"] - shown.pop(event["lane"])) / 1e6)
     return took
+
+
+def _cards(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many held a card there, and how long until the gate opened: pcscd's looking, every 0.4 s, is part of it."""
+    held = [event for event in events if event["kind"] == "presented" and event.get("card")]
+    lanes = {event["lane"] for event in held}
+    moments = sorted(
+        [(event["last_byte_ns"], False) for event in held]
+        + [(event["opened_ns"], True) for event in events if event["kind"] == "opened" and event["lane"] in lanes]
+    )
+    took = [
+        (moment - before) / 1e6
+        for (before, earlier), (moment, opened) in itertools.pairwise(moments)
+        if opened and not earlier
+    ]
+    return {"card_presented": len(held), "card_opened": len(took), "card_p50_ms": quantile(took, 0.5)}
 
 
 def _cameras(directory: Path, terminals: list[str], events: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from drivers.clock import SystemClock
 from terminal.cli import exit_codes
 from terminal.core.model import Value
 from terminal.settings import Device, Settings, driver_settings, load
+from tests.test_architecture import left_out
 
 CONFIG = Path(__file__).parent.parent / "config"
 SITES = ("bus-gate.toml", "bus-distance.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
-NOT_IN_A_LANE_YET = {"library.sip2", "card.pcsc", "card.pn532", "secure_module.pcsc"}
+NOT_IN_A_LANE_YET = {"library.sip2"}
 COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)
 
@@ -48,18 +49,30 @@ def understood(settings: Settings) -> set[type[Value]]:
             ask(reader, "")
         for indicator in lane.indicators:
             ask(indicator, "lamp")
+        for slot in lane.slots:
+            ask(slot, "")
+        ask(lane.module, "")
     return met
+
+
+def left_out_here(name: str) -> None:
+    """Skips a configuration that names a driver this machine has no library for."""
+    text = (CONFIG / name).read_text(encoding="utf-8")
+    if any(f'"{driver}"' in text for driver in left_out()):
+        pytest.skip("pyscard is not installed: it needs libpcsclite-dev, swig and gcc")
 
 
 @pytest.mark.parametrize("name", SITES)
 def test_every_configuration_is_understood(name: str) -> None:
     """Each table fits the driver it names."""
+    left_out_here(name)
     assert understood(load(CONFIG / name))
 
 
 @pytest.mark.parametrize("name", SITES)
 def test_every_commented_key_is_a_key(name: str, tmp_path: Path) -> None:
     """Taking the "#" away leaves a configuration that is understood."""
+    left_out_here(name)
     file = tmp_path / "site.toml"
     file.write_text(COMMENTED.sub("", (CONFIG / name).read_text(encoding="utf-8")), encoding="utf-8")
     assert understood(load(file))
@@ -67,6 +80,7 @@ def test_every_commented_key_is_a_key(name: str, tmp_path: Path) -> None:
 
 def test_every_key_of_every_driver_is_shown_to_installers() -> None:
     """Whatever a driver can be told stands in one of the site files."""
+    left_out_here(SITES[0])
     texts = [(CONFIG / name).read_text(encoding="utf-8") for name in SITES[:3]]
     shown = {key for text in texts for key in NAMED.findall(text)}
     met = {kind for name in SITES[:3] for kind in understood(load(CONFIG / name))}
@@ -78,6 +92,7 @@ def test_every_key_of_every_driver_is_shown_to_installers() -> None:
 @pytest.mark.parametrize("name", SITES[:3])
 def test_check_names_what_this_machine_lacks(name: str, tmp_path: Path) -> None:
     """No certificate, no parameters: both are told, with the documented exit code and no traceback."""
+    left_out_here(name)
     text = (CONFIG / name).read_text(encoding="utf-8")
     for place in ("/var/lib", "/etc"):
         text = text.replace(place, str(tmp_path))
@@ -92,5 +107,12 @@ def test_check_names_what_this_machine_lacks(name: str, tmp_path: Path) -> None:
     wrong = [what.split()[0] for what, answer in rows if what and answer != "ok"]  # a long row goes on without a `what`
     serial_lines = sum(line.startswith('link = "serial:') for line in text.splitlines())
     assert wrong.count("serial") == serial_lines
-    assert [what for what in wrong if what != "serial"] == ["ca", "key", "certificate", "office", "parameters"]
+    others = [what for what in wrong if what not in ("serial", "pcscd")]
+    assert others == [
+        "ca",
+        "key",
+        "certificate",
+        "office",
+        "parameters",
+    ]
     assert "Traceback" not in done.stdout + done.stderr

@@ -26,9 +26,10 @@ from terminal.core import sm2
 from terminal.core.model import PassageMode
 from terminal.core.parameters_load import ParametersError, load
 from terminal.ports import Clock, DeviceError, Gate
-from terminal.settings import SERIAL, Device, Settings, SettingsError
+from terminal.settings import SERIAL, Device, LaneSettings, Settings, SettingsError
 from terminal.settings import load as load_settings
 
+PCSCD = "/run/pcscd/pcscd.comm"
 SOON = datetime.timedelta(days=30)
 
 
@@ -97,11 +98,24 @@ def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
         for reader in lane.readers:
             yield _asked(reader.section, functools.partial(open_device, settings, reader, clock))
             yield from _serial(reader)
+        yield from _cards(settings, lane, clock)
         found: dict[str, object] = {}
         yield from wired(gate_of(lane), "gate", found)
         gates.update((lane.name, gate) for gate in found.values() if isinstance(gate, Gate))
         for indicator in lane.indicators:
             yield from wired(indicator, "lamp", {})
+
+
+def _cards(settings: Settings, lane: LaneSettings, clock: Clock) -> Iterator[Line]:
+    """Card readers and the secure module; of pcscd whether it listens."""
+    devices = [*lane.slots, *([lane.module] if lane.module is not None else [])]
+    for device in devices:
+        yield _asked(device.section, functools.partial(open_device, settings, device, clock))
+        yield from _serial(device)
+    if any((device.driver or "").endswith(".pcsc") for device in devices):
+        socket = Path(os.environ.get("PCSCLITE_CSOCK_NAME") or PCSCD)
+        wrong = "" if socket.exists() else "does not run"
+        yield Line(f"pcscd for lane {lane.name}", wrong, "apt-get install pcscd; systemctl enable --now pcscd.socket")
 
 
 def _position(settings: Settings) -> tuple[Device, ...]:

@@ -40,7 +40,7 @@ RESTART_S = (0.2, 2.0)  # first and longest wait before a dead terminal is start
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The `demo` part of the command line."""
     parser = commands.add_parser(
-        "demo", help="show a bus and a park turnstile working, with everything outside simulated"
+        "demo", help="show a bus, a park and a card gate working, with everything outside simulated"
     )
     parser.add_argument("--seconds", type=float, help="end by itself after so long (default: until Ctrl-C)")
     parser.add_argument("--json", action="store_true", help="no picture; the last line is one JSON object")

@@ -8,7 +8,7 @@ Laws of this file:
 from collections.abc import Sequence
 
 from drivers.camera.grid import flattened_out
-from drivers.camera.ladder import Ladder
+from drivers.camera.ladder import KIOSK_RUNGS, Ladder
 from drivers.camera.pictures import Gray, scaled
 from drivers.camera.symbols import MATRIX, Symbol, Unread, apart, merged
 from drivers.camera.zxing import Seen, Zxing
@@ -20,9 +20,9 @@ FITTED = "laid flat"
 
 def look_hard(gray: Gray, formats: Sequence[str]) -> list[Symbol]:
     """Every symbol of the picture, at its native size."""
-    ladder = Ladder(formats)
     seen = Seen([], [])
-    for size in sizes(gray):
+    for number, size in enumerate(sizes(gray)):
+        ladder = Ladder(formats, () if number else KIOSK_RUNGS)  # the dear ones at the smaller size
         seen = _together(seen, _every_rung(ladder, size), size.shape[1] / gray.shape[1])
     if any(name in MATRIX for name in formats):
         seen = laid_flat(gray, seen)

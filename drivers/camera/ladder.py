@@ -50,6 +50,12 @@ MATRIX_RUNGS = (
     Rung("half as wide", lambda gray: gray, (0.5, 1.0)),
     Rung("larger, evened", pictures.evened, (1.5, 1.5)),
 )
+KIOSK_RUNGS = (  # dear, or seldom of use: for who has time
+    Rung("dark parts merged", lambda gray: pictures.bent(gray, 3)),
+    Rung("double, evened", pictures.evened, (2.0, 2.0)),
+    Rung("flattened finely", lambda gray: pictures.flattened(gray, 21), black_and_white=True),
+    Rung("double, sharpened", pictures.sharpened, (2.0, 2.0)),
+)
 LINEAR_RUNGS = (
     Rung("zbar, bars", lambda gray: gray, zbar=True),
     Rung("bars, double", lambda gray: gray, (2.0, 2.0)),
@@ -59,15 +65,15 @@ LINEAR_RUNGS = (
 
 
 class Ladder:
-    """The decoders and rungs for some formats."""
+    """The decoders and rungs for some formats; `more` of them after those for squares."""
 
-    def __init__(self, formats: Sequence[str]) -> None:
+    def __init__(self, formats: Sequence[str], more: tuple[Rung, ...] = ()) -> None:
         matrix = [name for name in formats if name in MATRIX]
         linear = [name for name in formats if name in LINEAR]
         self._all = Zxing(formats)
         self._steps = [
             (rung, Zbar(kind) if rung.zbar else Zxing(kind))
-            for kind, rungs in ((matrix, MATRIX_RUNGS), (linear, LINEAR_RUNGS))
+            for kind, rungs in ((matrix, MATRIX_RUNGS + more), (linear, LINEAR_RUNGS))
             for rung in rungs
             if kind
         ]

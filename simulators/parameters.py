@@ -20,6 +20,7 @@ from terminal.core.model import HeldProduct, Reason, Ref
 from terminal.core.parameters import (
     Block,
     BlockScope,
+    Bookings,
     Cards,
     Condition,
     Deny,
@@ -146,6 +147,7 @@ class ParameterOffice:
     status: dict[str, StatusList] = field(default_factory=dict)
     tariff: Tariff = TARIFF
     policies: Policies = Policies(hotline="12333")
+    bookings: Bookings = Bookings()
     issuers: Issuers | None = None
     cards: Cards = CARDS
 
@@ -202,4 +204,5 @@ class ParameterOffice:
             "status": Status(lists=self.status),
             "office": self.office,
             "cards": self.cards,
+            "bookings": self.bookings,
         }

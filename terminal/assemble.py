@@ -395,6 +395,7 @@ def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clo
             lane.passage,
             open_when_unwritable=lane.when_unwritable == "open",
             role=lane.role,
+            zone=lane.zone,
         ),
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),

@@ -63,6 +63,7 @@ class LaneSettings(Value, frozen=True):
     passage: PassageMode
     when_unwritable: str
     role: Role
+    zone: str
     readers: tuple[Device, ...]
     gate: Device | None
     indicators: tuple[Device, ...]
@@ -126,6 +127,7 @@ class _Lane(Value, frozen=True, forbid_unknown_fields=True):
     indicators: list[dict[str, Any]] = []
     when_unwritable: str = "shut"
     role: Role = Role.ANY
+    zone: str = ""
 
 
 class _File(Value, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +189,7 @@ def _lane(name: str, lane: _Lane) -> LaneSettings:
         passage=lane.passage,
         when_unwritable=lane.when_unwritable,
         role=lane.role,
+        zone=lane.zone,
         readers=tuple(_device(f"{where}.readers[{n}]", table) for n, table in enumerate(lane.readers)),
         gate=None if lane.gate is None else _device(f"{where}.gate", lane.gate),
         indicators=tuple(_device(f"{where}.indicators[{n}]", table) for n, table in enumerate(lane.indicators)),

@@ -24,6 +24,8 @@ commands:
   free LANE WHY [PERSONS]    let somebody through without a charge
   void WHY                   take the last charge back
   charged                    was this card charged today? hold it out now
+  activate WHY               a pass whose holder was looked at: hold it out now
+  emergency on|off WHY       everybody may go
   totals, where
 such as:  terminal panel bus.toml 7 sign-on 12 down"""
 

@@ -34,6 +34,11 @@ def channel_refs(medium_refs: Iterable[Ref], account: Ref | None, issuer: str) -
     )
 
 
+def zone_ref(zone: str) -> Ref:
+    """The party under which a site counts who is inside a zone."""
+    return Ref(b"\x00" + hashlib.sha256(b"zone\x00" + zone.encode()).digest()[:16])
+
+
 def account_of(medium_refs: Iterable[Ref], claimed: Ref | None, parameters: ParameterSet) -> Ref | None:
     """The account a medium belongs to: the issuer's claim, else the link table; then aliases, to the end."""
     linked = claimed

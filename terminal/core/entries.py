@@ -33,6 +33,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.shift import BoardedFree as BoardedFree  # noqa: PLC0414  # taken from here
+from terminal.core.shift import EmergencyOrdered as EmergencyOrdered  # noqa: PLC0414  # taken from here
 from terminal.core.shift import Moved as Moved  # noqa: PLC0414  # taken from here
 from terminal.core.shift import SignedOff as SignedOff  # noqa: PLC0414  # taken from here
 from terminal.core.shift import SignedOn as SignedOn  # noqa: PLC0414  # taken from here
@@ -228,6 +229,7 @@ Fact = (
     | Moved
     | BoardedFree
     | Voided
+    | EmergencyOrdered
     | Alarm
     | Commanded
     | Reissued

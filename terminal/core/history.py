@@ -12,6 +12,7 @@ Laws of this file:
 from collections.abc import Iterable
 
 from terminal.core import accounts
+from terminal.core.ledger import EMERGENCY
 from terminal.core.model import Credential, History, Instant, PassageMode, Ref, Use, UseState
 from terminal.core.parameters import ParameterSet, PassBack, PassBackScope
 
@@ -25,10 +26,10 @@ def keys(credential: Credential, account: Ref | None) -> tuple[Ref, ...]:
     return own if account is None else (*own, account)
 
 
-def parties(credential: Credential, account: Ref | None) -> tuple[Ref, ...]:
-    """Every party whose ledger may matter for this presentation."""
+def parties(credential: Credential, account: Ref | None, zone: str = "") -> tuple[Ref, ...]:
+    """Every party whose ledger may matter for this presentation at a gate into or out of this zone."""
     channel = accounts.channel_refs(credential.medium_refs, account, credential.issuer)
-    own = (*credential.medium_refs, *channel)
+    own = (*credential.medium_refs, *channel, EMERGENCY, *((accounts.zone_ref(zone),) if zone else ()))
     return own if account is None else (*own, account)
 
 

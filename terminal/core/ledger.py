@@ -16,6 +16,8 @@ from terminal.core.debit import Debit, DebitState, PurseDebit
 
 # No window is longer than a month: what was last touched before this says nothing any more.
 MEMORY_MS = 32 * 86_400_000
+FOR_EVER = 0  # a window that never ends
+EMERGENCY = Ref(b"\x00" + b"emergency.......")  # the party under which a site remembers when everybody was let out
 SHIFT = Ref(b"\x00" + b"driver's shift..")  # the party under which a vehicle remembers who drives it
 
 
@@ -238,7 +240,8 @@ def doubts(ledgers: Mapping[Ref, Ledger]) -> list[tuple[Ref, Debit]]:
 def may_forget(ledger: Ledger, touched_ms: int, now_ms: int) -> bool:
     """Whether nothing that may still matter is lost with a ledger last touched then."""
     doubt = ledger.debit is not None and ledger.debit.is_doubt
-    open_still = ledger.trip is not None or ledger.owed_fen or ledger.shift or doubt
+    kept = any(one.window == FOR_EVER for one in ledger.sums)
+    open_still = ledger.trip is not None or ledger.owed_fen or ledger.shift or doubt or kept
     return not open_still and now_ms - touched_ms > MEMORY_MS
 
 

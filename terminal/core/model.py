@@ -144,6 +144,9 @@ class Reason(StrEnum):
     CONCESSION_REVIEW_DUE = "concession_review_due"
     CONCESSION_USED_UP = "concession_used_up"
     GRACE = "grace"  # on trust; settled next time
+    REENTRY = "reentry"
+    EXITED = "exited"
+    ACTIVATED = "activated"  # an attendant looked at the holder
     CHARGED_TODAY = "charged_today"  # the driver asked
     NOT_CHARGED_TODAY = "not_charged_today"
     PAID_BY_CARD = "paid_by_card"
@@ -210,6 +213,14 @@ class Reason(StrEnum):
     # the service
     NOT_ACCEPTED_HERE = "not_accepted_here"
     COMPANIONS_USED = "companions_used"
+    NOT_BOOKED = "not_booked"
+    OUTSIDE_TIME_SLOT = "outside_time_slot"
+    QUOTA_USED = "quota_used"
+    NOT_ACTIVATED = "not_activated"
+    STILL_INSIDE = "still_inside"
+    WRONG_WAY = "wrong_way"
+    ZONE_FULL = "zone_full"
+    CLOSED = "closed"
     ENTRY_MISSING = "entry_missing"  # only where the operator says so
     FARE_NOT_CHOSEN = "fare_not_chosen"
     BALANCE_SHORT = "balance_short"

@@ -22,8 +22,10 @@ from terminal.core.tariff import (
     Grace,
     Hours,
     Line,
+    Quota,
     Source,
     Transfer,
+    Zone,
 )
 
 # --------------------------------------------------------------------------- issuers.json
@@ -164,6 +166,13 @@ class Product(Value, frozen=True, forbid_unknown_fields=True):
     counted: Counted | None = None  # used up, the next product is taken
     accumulates: tuple[str, ...] = ()
     transfers: tuple[str, ...] = ()
+    # Admission (core/services/admission.py):
+    zones: tuple[str, ...] = ()  # empty: all
+    quota: Quota | None = None
+    reentry: bool = False  # once admitted, comes in again on the same day without a charge
+    booked: bool = False  # only in a booked slot; a booking says for how many
+    activation: bool = False  # an attendant looked at the holder once
+    activate_within_days: int | None = None  # of its first day
 
 
 class Tariff(Value, frozen=True, forbid_unknown_fields=True):
@@ -183,6 +192,7 @@ class Tariff(Value, frozen=True, forbid_unknown_fields=True):
     transfers: dict[str, Transfer] = {}
     calendar: Calendar = Calendar()
     grace: Grace | None = None
+    zones: dict[str, Zone] = {}
 
 
 # --------------------------------------------------------------------------- policies.json
@@ -299,6 +309,32 @@ class Cards(Value, frozen=True):
     purse: PurseRules | None = None
 
 
+# --------------------------------------------------------------------------- bookings.json
+
+
+class Slot(Value, frozen=True, forbid_unknown_fields=True):
+    """A time to enter."""
+
+    start_ms: int
+    end_ms: int  # not included
+
+
+class Booking(Value, frozen=True, forbid_unknown_fields=True):
+    """So many people in one slot."""
+
+    slot: str
+    persons: int = 1
+
+
+class Bookings(Value, frozen=True, forbid_unknown_fields=True):
+    """bookings.json: who comes when, held offline."""
+
+    slots: dict[str, Slot] = {}
+    bookings: dict[str, tuple[Booking, ...]] = {}  # account or medium Ref, hexadecimal
+    early_s: int = 0  # how long before and after its slot a booking still counts
+    late_s: int = 0
+
+
 # --------------------------------------------------------------------------- the set
 
 
@@ -337,5 +373,7 @@ class ParameterSet(Value, frozen=True):
     blocks_of: Mapping[Ref, tuple[Block, ...]]
     status_lists: Mapping[str, tuple[int, bytes]]  # name → (bits, inflated array)
     cards: Cards = Cards()
+    bookings: Bookings = Bookings()
+    bookings_of: Mapping[Ref, tuple[Booking, ...]] = {}
     # Parsed keys and verified issuer certificates: they live as long as this set does, and no longer.
     verified: dict[bytes, Any] = msgspec.field(default_factory=dict)

@@ -20,6 +20,8 @@ from terminal.core import sealing, tariff_check
 from terminal.core.model import HeldProduct, Ref
 from terminal.core.parameters import (
     Block,
+    Booking,
+    Bookings,
     Cards,
     Deny,
     Issuers,
@@ -45,9 +47,10 @@ PARTS: dict[str, type[Any]] = {
     "status": Status,
     "office": OfficeKeys,
     "cards": Cards,
+    "bookings": Bookings,
 }
 RECEIPT_SUITES = ("ES256", "EdDSA")
-OPTIONAL = {"cards"}  # a site without card readers has none
+OPTIONAL = {"cards", "bookings"}  # a site without card readers, or without slots, has none
 LONGEST_FILE = 256 << 20
 LONGEST_STATUS_LIST = 64 << 20  # inflated
 
@@ -80,6 +83,8 @@ def load(raw: Mapping[str, bytes]) -> ParameterSet:
         policies=parts["policies"],
         office=_check_office(parts["office"]),
         cards=_check_cards(parts.get("cards", Cards())),
+        bookings=parts.get("bookings", Bookings()),
+        bookings_of=MappingProxyType(_bookings(parts.get("bookings", Bookings()), links)),
         link_keys=_link_keys(links),
         link_of=MappingProxyType(_refs("links", "links", links.links)),
         alias_of=MappingProxyType({old: _end_of(old, aliases) for old in aliases}),
@@ -204,10 +209,23 @@ def _refs(part: str, where: str, table: Mapping[str, str]) -> dict[Ref, Ref]:
 
 def _passes(links: Links) -> dict[Ref, tuple[HeldProduct, ...]]:
     """By the end of each alias chain, so that a pass follows a replaced card."""
+    return _by_end("links", links, links.passes)
+
+
+def _bookings(bookings: Bookings, links: Links) -> dict[Ref, tuple[Booking, ...]]:
+    """By the end of each alias chain, as passes."""
+    for text, booked in bookings.bookings.items():
+        for one in booked:
+            if one.slot not in bookings.slots or one.persons < 1:
+                raise ParametersError("bookings", text, f"no slot {one.slot!r}, or nobody comes")
+    return _by_end("bookings", links, bookings.bookings)
+
+
+def _by_end(part: str, links: Links, given: Mapping[str, tuple[Any, ...]]) -> dict[Ref, tuple[Any, ...]]:
     aliases = _refs("links", "aliases", links.aliases)
-    table: dict[Ref, tuple[HeldProduct, ...]] = {}
-    for text, held in links.passes.items():
-        name = _ref("links", "passes", text)
+    table: dict[Ref, tuple[Any, ...]] = {}
+    for text, held in given.items():
+        name = _ref(part, "passes" if part == "links" else "bookings", text)
         end = _end_of(name, aliases) if name in aliases else name
         table[end] = table.get(end, ()) + held
     return table

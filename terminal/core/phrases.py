@@ -73,6 +73,10 @@ def _ask(zh: str = "请找工作人员", en: str = "Please ask a member of staff
     return Phrase(zh=zh, en=en, tone=Tone.NOTICE, light=Light.BLUE)
 
 
+def _desk(zh: str, en: str) -> Phrase:
+    return Phrase(zh=zh, en=en, tone=Tone.STOP, light=Light.AMBER)
+
+
 _NOT_READ = _again("没读到 请再刷一次", "Not read. Please try again")
 _REFRESH = _again("请刷新乘车码", "Please refresh your code")
 _NOT_ACCEPTED = _stop("本机不支持此码", "This code is not accepted here")
@@ -117,6 +121,9 @@ PHRASES: dict[Reason, Phrase] = {
         tone=Tone.OK_SOFT,
         light=Light.GREEN_BLINK,
     ),
+    Reason.REENTRY: _ok("欢迎回来 请通过", "Welcome back"),
+    Reason.EXITED: _ok("谢谢光临 请慢走", "Thank you, goodbye", Tone.OK_SOFT),
+    Reason.ACTIVATED: _ask("已激活 请再刷一次入园", "Activated. Please show it again to enter"),
     Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
     Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
     Reason.PAID_BY_CARD: _ok("刷卡成功 {fare}元 余额{balance}元", "Paid ¥{fare}. Balance ¥{balance}"),
@@ -183,6 +190,16 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.MODULE_UNAVAILABLE: _ask(),
     Reason.NOT_ACCEPTED_HERE: _NO_CARD,
     Reason.COMPANIONS_USED: _again("同行人数已满 请稍候", "No more companions for now", Tone.NOTICE),
+    Reason.NOT_BOOKED: _desk("未查到今日预约 请到服务台", "No booking for today. Please ask the desk"),
+    Reason.OUTSIDE_TIME_SLOT: _desk("预约时段 {from}至{to}", "Your time slot is {from} to {to}"),
+    Reason.QUOTA_USED: _desk("今日次数已用完", "Today's entries are used up"),
+    Reason.NOT_ACTIVATED: _ask("首次使用 请找工作人员", "First use: please see a member of staff"),
+    Reason.STILL_INSIDE: _again("已在园内 请找工作人员", "Already inside. Please ask a member of staff", Tone.NOTICE),
+    Reason.WRONG_WAY: _again("请从入口进", "Please use the entrance", Tone.NOTICE),
+    Reason.ZONE_FULL: _again("人数已满 请稍候", "Full at the moment. Please wait", Tone.NOTICE),
+    Reason.CLOSED: Phrase(
+        zh="现在闭园 欢迎改日再来", en="Closed now. See you another day", tone=Tone.SILENT, light=Light.RED_STEADY
+    ),
     Reason.ENTRY_MISSING: _ask("没有进站记录 请找工作人员", "No entry recorded. Please ask a member of staff"),
     Reason.FARE_NOT_CHOSEN: _again("请按键 选票价后再刷", "Choose the fare first, then tap", Tone.NOTICE),
     Reason.BALANCE_SHORT: _stop("余额不足 请换种方式付款", "Not enough balance. Please pay another way"),

@@ -16,7 +16,9 @@ from terminal.core.entries import (
     DebitIntended,
     DebitSettled,
     Decided,
+    EmergencyOrdered,
     Entry,
+    GateReported,
     LatePassage,
     Moved,
     PassageAnnulled,
@@ -27,8 +29,11 @@ from terminal.core.entries import (
     Voided,
 )
 from terminal.core.ledger import (
+    EMERGENCY,
     SHIFT,
     Added,
+    Anchor,
+    Anchored,
     DebitBegan,
     DebitEnded,
     Effect,
@@ -38,7 +43,7 @@ from terminal.core.ledger import (
     ShiftMoved,
     Where,
 )
-from terminal.core.model import EntryName, PassageMode, Ref, Use, UseState, Value
+from terminal.core.model import EntryName, GateSignal, PassageMode, Ref, Use, UseState, Value
 
 
 class UseChange(Value, frozen=True):
@@ -125,6 +130,9 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
             return (ShiftBegan(who=""),)
         case Moved():
             return (ShiftMoved(),)
+        case EmergencyOrdered() | GateReported(signal=GateSignal.EMERGENCY_ON | GateSignal.EMERGENCY_OFF):
+            now_ms = entry.at.utc_ms
+            return (Anchored(party=EMERGENCY, anchor=Anchor(id="emergency", first_ms=now_ms, last_ms=now_ms)),)
         case BoardedFree(persons=persons):
             return (Added(party=SHIFT, id=FREE, window=0, count=persons),)
         case _:

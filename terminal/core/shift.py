@@ -38,6 +38,14 @@ class BoardedFree(Value, frozen=True, tag="boarded_free"):
     persons: int = 1
 
 
+class EmergencyOrdered(Value, frozen=True, tag="emergency_ordered"):
+    """A person opened everything, or ended it; a fire panel's own signal is a gate's report."""
+
+    who: str
+    on: bool
+    why: str
+
+
 class Voided(Value, frozen=True, tag="voided"):
     """The driver took a charge back: whoever paid may show the same code again."""
 

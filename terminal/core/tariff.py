@@ -189,6 +189,24 @@ class Counted(Value, frozen=True, forbid_unknown_fields=True):
     scope: Scope = Scope.ACCOUNT
 
 
+class Quota(Value, frozen=True, forbid_unknown_fields=True):
+    """So many people a window may enter on a product; no more than that."""
+
+    most: int
+    period: Period = Period.DAY
+    scope: Scope = Scope.ACCOUNT
+
+
+class Zone(Value, frozen=True, forbid_unknown_fields=True):
+    """A part of a site behind a lane's gate."""
+
+    open: tuple[Hours, ...] = ()  # outside these hours nobody enters; empty: always open
+    free: tuple[Hours, ...] = ()  # in these hours everybody enters, without a ticket
+    most: int | None = None  # people inside at once; counted in by grants, out by taps at exits
+    after: str = ""  # only for who has been in that zone today
+    exit_tapped: bool = False  # whoever leaves taps: who is inside cannot enter again
+
+
 class Grace(Value, frozen=True, forbid_unknown_fields=True):
     """Rides taken on trust when balance or truth is missing; settled at the next tap that can pay."""
 

@@ -35,8 +35,25 @@ def faults(tariff: Tariff) -> Iterator[Fault]:
     for part, check in named:
         for name, one in getattr(tariff, part).items():
             yield from check(f"{part}.{name}", one)
+    yield from _zones(tariff)
     yield from _calendar(tariff)
     yield from _grace(tariff)
+
+
+def _zones(tariff: Tariff) -> Iterator[Fault]:
+    for name, zone in tariff.zones.items():
+        for hours in (*zone.open, *zone.free):
+            yield from _hours(f"zones.{name}", hours)
+        if zone.after and zone.after not in tariff.zones:
+            yield f"zones.{name}", f"no zone {zone.after!r}"
+        if zone.most is not None and zone.most < 0:
+            yield f"zones.{name}", "fewer than nobody"
+    for product in tariff.products:
+        for zone_name in product.zones:
+            if zone_name not in tariff.zones:
+                yield f"products.{product.id}", f"no zone {zone_name!r}"
+        if product.quota is not None and product.quota.most < 0:
+            yield f"products.{product.id}", "a quota below 0"
 
 
 def _calendar(tariff: Tariff) -> Iterator[Fault]:

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from terminal.core import projection
-from terminal.core.entries import BoardedFree, Commanded, Fact, Moved, SignedOff, SignedOn, Voided
+from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Fact, Moved, SignedOff, SignedOn, Voided
 from terminal.core.fares.sentences import amount
 from terminal.core.ledger import SHIFT, Where
-from terminal.core.model import EntryName, Use, UseState
+from terminal.core.model import EntryName, GateSignal, Reason, Show, Use, UseState
 from terminal.core.route import DOWN, neighbour
 from terminal.core.tariff import Measure
 from terminal.ports import StoreFull
@@ -59,6 +59,8 @@ class Commands:
             "free": self.free,
             "void": self.void,
             "charged": self.charged,
+            "activate": self.activate,
+            "emergency": self.emergency,
             "totals": self.totals,
             "where": self.where,
         }
@@ -162,8 +164,29 @@ class Commands:
     async def charged(self, who: str) -> Answer:
         """Was this card charged today? Whoever holds one out next is answered."""
         await self._write(Commanded(who=who, what="charged"))
-        self._site.asked_until_s = self._site.clock.monotonic_s() + ASKED_S
+        self._site.asked = ("inquiry", self._site.clock.monotonic_s() + ASKED_S)
         return {"hold out": "the card or code", "within_s": ASKED_S}
+
+    async def activate(self, who: str, why: str) -> Answer:
+        """The holder was looked at: whoever's pass is held out next is good from then on."""
+        if not why.strip():
+            raise NotDone("activate needs what was looked at", "such as: activate 'face and identity document'")
+        await self._write(Commanded(who=who, what=f"activate: {why}"))
+        self._site.asked = ("activation", self._site.clock.monotonic_s() + ASKED_S)
+        return {"hold out": "the pass", "within_s": ASKED_S}
+
+    async def emergency(self, who: str, state: str, why: str) -> Answer:
+        """Everybody may go: taps write nothing while it lasts. It is a person's order, besides the fire panel's."""
+        if state not in ("on", "off") or not why.strip():
+            raise NotDone("emergency is on or off, and why", "such as: emergency on 'smoke in hall 2'")
+        await self._write(EmergencyOrdered(who=who, on=state == "on", why=why))
+        await self._lanes_told(GateSignal.EMERGENCY_ON if state == "on" else GateSignal.EMERGENCY_OFF)
+        return {"emergency": self._site.emergency}
+
+    async def _lanes_told(self, signal: GateSignal) -> None:
+        self._site.note_emergency(signal)
+        for lane in self._lanes.values() if self._site.emergency else ():
+            await lane.tell(Show(reason=Reason.EMERGENCY))
 
     # ----------------------------------------------------------------------- totals
 

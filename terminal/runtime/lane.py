@@ -59,8 +59,6 @@ from terminal.runtime.passage import Passages
 from terminal.runtime.site import Site
 from terminal.runtime.supervisor import DeviceHealth, supervise
 
-DAY_MS = 86_400_000
-
 log = logging.getLogger(__name__)
 
 
@@ -72,6 +70,7 @@ class LaneRules(Value, frozen=True):
     passage: PassageMode
     open_when_unwritable: bool = False
     role: Role = Role.ANY
+    zone: str = ""
 
 
 class Lane:
@@ -202,23 +201,25 @@ class Lane:
             outcome = refuse(claim.verdict, claim.reason, self.site.parameters, at, claim.key_ids)
             return outcome, self._fact(outcome, presentation, format=claim.format, tap=tap), None
         account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
-        service, back_ms = ("inquiry", DAY_MS) if self.site.takes_question() else (self.rules.service, 0)
+        asked = self.site.takes_question()
         outcome = judge(
             Case(
-                service=service,
+                service=self.rules.service,
                 lane=self.rules.name,
                 passage=self.rules.passage,
                 lane_busy=self.is_busy(),
                 credential=claim,
                 account=account,
-                history=self.site.recall(claim, account, at, back_ms),
+                history=self.site.recall(claim, account, at, whole_day=bool(asked)),
                 parameters=self.site.parameters,
                 at=at,
-                ledgers=self.site.ledgers(claim, account),
+                ledgers=self.site.ledgers(claim, account, self.rules.zone),
+                zone=self.rules.zone,
                 where=self.site.where,
                 role=self.rules.role,
                 place=self.cards.place,
-            )
+            ),
+            asked,
         )
         fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account, tap=tap)
         return outcome, fact, use_of(fact, at) if outcome.charge is not None else None
@@ -289,7 +290,7 @@ class Lane:
             return True
         fact = GateUnanswered(lane=self.rules.name, of=grant, sent=answer is GateAnswer.UNKNOWN)
         await self.write(fact, self.site.now())
-        await self._tell(Show(reason=Reason.GATE_UNANSWERED))
+        await self.tell(Show(reason=Reason.GATE_UNANSWERED))
         return False
 
     async def release(self, persons: int, of: EntryName, ordered_at: Reading) -> GateAnswer:
@@ -300,8 +301,8 @@ class Lane:
 
     def forget_codes(self) -> None:
         """What lies in front of the readers is asked anew: a charge was taken back."""
-        for attention in self._attention.values():
-            attention.forget()
+        for name in self._attention:
+            self._ask_again(name)
 
     async def _order(self, persons: int, ordered_at: Reading) -> GateAnswer:
         try:
@@ -316,19 +317,18 @@ class Lane:
         if self.rules.open_when_unwritable and outcome.decision.granted:
             await self._order(outcome.persons, presentation.at)
             return
-        await self._tell(Show(reason=Reason.JOURNAL_UNAVAILABLE))
+        await self.tell(Show(reason=Reason.JOURNAL_UNAVAILABLE))
 
     async def _annulled(self) -> None:
-        for name in self._readers:
-            self._ask_again(name)
-        await self._tell(Show(reason=Reason.PASSAGE_EXPIRED))
+        self.forget_codes()
+        await self.tell(Show(reason=Reason.PASSAGE_EXPIRED))
 
     async def _show(self, outcome: Outcome) -> None:
         for act in outcome.acts:
             if isinstance(act, Show):
-                await self._tell(act)
+                await self.tell(act)
 
-    async def _tell(self, act: Show) -> None:
+    async def tell(self, act: Show) -> None:
         """A dark indicator never holds up the lane."""
         shown = display(act.reason, act.values)
         for indicator in self._indicators:
@@ -420,7 +420,7 @@ class Lane:
         self.site.note_emergency(event.signal)
         await self._passages.signal(event, self.site.instant(event.at))
         if self.site.emergency and not before:
-            await self._tell(Show(reason=Reason.EMERGENCY))
+            await self.tell(Show(reason=Reason.EMERGENCY))
 
     async def _fail_with_passages(self) -> None:
         try:

@@ -16,6 +16,8 @@ from terminal.core.parameters import ParameterSet
 from terminal.ports import Clock
 from terminal.runtime.journal import Journal
 
+DAY_MS = 86_400_000
+
 
 class Site:
     """The shared memory of a terminal's lanes."""
@@ -28,7 +30,7 @@ class Site:
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self.where = Where()  # where the vehicle stands; replaced whole
         self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
-        self.asked_until_s: float | None = None  # a person asked about the next card, until then
+        self.asked = ("", 0.0)  # what a person asked about the next card, until when
         self._pending: list[Use] = []
 
     def instant(self, reading: Reading) -> Instant:
@@ -39,22 +41,22 @@ class Site:
         """The present, for facts that no device stamped."""
         return self.instant(self.clock.read())
 
-    def recall(self, credential: Credential, account: Ref | None, at: Instant, back_ms: int = 0) -> History:
+    def recall(self, credential: Credential, account: Ref | None, at: Instant, *, whole_day: bool = False) -> History:
         """Durable uses and pending reservations of this code, medium and account; at least so far back."""
         asked = history.keys(credential, account)
-        durable = self.journal.uses(asked, min(history.horizon_ms(self.parameters, at), at.utc_ms - back_ms))
+        durable = self.journal.uses(asked, min(history.horizon_ms(self.parameters, at), at.utc_ms - DAY_MS * whole_day))
         return history.gather(credential, account, (*durable, *self._pending))
 
-    def ledgers(self, credential: Credential, account: Ref | None) -> Mapping[Ref, Ledger]:
+    def ledgers(self, credential: Credential, account: Ref | None, zone: str = "") -> Mapping[Ref, Ledger]:
         """What is remembered of everybody this credential may pay as. Asked after `recall`: a use that was durable
         then is in them; one that was pending makes its party wait.
         """
-        return self.journal.ledgers(history.parties(credential, account))
+        return self.journal.ledgers(history.parties(credential, account, zone))
 
-    def takes_question(self) -> bool:
-        """Whether the next presentation answers a person's question; a question is answered once, or forgotten."""
-        until_s, self.asked_until_s = self.asked_until_s, None
-        return until_s is not None and self.clock.monotonic_s() <= until_s
+    def takes_question(self) -> str:
+        """What the next presentation answers, "" nothing; a question is answered once, or forgotten."""
+        (asked, until_s), self.asked = self.asked, ("", 0.0)
+        return asked if self.clock.monotonic_s() <= until_s else ""
 
     def newest_use(self, twin: Ref) -> EntryName | None:
         """The newest use of a code, by its account and second; None while its entry is on its way to the disk."""

@@ -9,7 +9,6 @@ import msgspec
 
 from terminal.core import accounts, history, projection
 from terminal.core.entries import Decided, Entry, Fact, encode
-from terminal.core.fares.trips import Role
 from terminal.core.ledger import NOTHING, Ledger, Where
 from terminal.core.model import (
     Credential,
@@ -22,9 +21,10 @@ from terminal.core.model import (
     Use,
 )
 from terminal.core.parameters import ParameterSet, Tariff
-from terminal.core.services import SERVICES, Case
+from terminal.core.services import Case, judge
 from tests.core.cases import credential, parameters, ref
 
+HERE: dict[str, Any] = {"service": "fare", "lane": "front", "where": Where(vehicle="bus-1", line="example")}
 TARIFFS = Path(__file__).resolve().parents[2] / "config" / "tariffs"
 
 
@@ -49,42 +49,33 @@ class Riding:
         self.uses: dict[EntryName, Use] = {}
         self.ledgers: dict[Ref, Ledger] = {}
         self._codes = 0
+        self.passage = PassageMode.ASSUMED
 
     def tap(
-        self,
-        at_ms: int,
-        who: str = "amber",
-        *,
-        account: str | None = None,
-        where: Where = Where(vehicle="bus-1", line="example"),  # noqa: B008  # a frozen value
-        role: Role = Role.ANY,
-        code: str | None = None,
-        lane: str = "front",
-        funds_fen: int | None = None,
-        service: str = "fare",
-        **holder: Any,
+        self, at_ms: int, who: str = "amber", *, account: str | None = None, code: str | None = None, **more: Any
     ) -> Outcome:
-        """Hold a fresh code out, unless one is named; what came of it is remembered."""
+        """Hold a fresh code out, unless one is named; what came of it is remembered.
+
+        `more` is of the case (where, role, zone, service, lane, funds_fen), `asked`, or of the credential.
+        """
         self._codes += 1
-        held = credential(who, code or f"{who} {self._codes}", generated_ms=at_ms, **holder)
+        asked = more.pop("asked", "")
+        place = HERE | {name: more.pop(name) for name in Case.__struct_fields__ if name in more}
+        held = credential(who, code or f"{who} {self._codes}", generated_ms=at_ms, **more)
         linked = None if account is None else ref(account)
         at = Instant(utc_ms=at_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
         case = Case(
-            service=service,
-            lane=lane,
-            passage=PassageMode.ASSUMED,
+            passage=self.passage,
             lane_busy=False,
             credential=held,
             account=linked,
             history=history.gather(held, linked, self._known(held, linked, at)),
             parameters=self.parameters,
             at=at,
-            ledgers=self._ledgers_of(history.parties(held, linked)),
-            where=where,
-            role=role,
-            funds_fen=funds_fen,
+            ledgers=self._ledgers_of(history.parties(held, linked, str(place.get("zone", "")))),
+            **place,
         )
-        outcome = SERVICES[service](case)
+        outcome = judge(case, asked)
         self.write(self._fact(case, outcome), at)
         return outcome
 

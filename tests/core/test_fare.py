@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from terminal.core import tariff_check
-from terminal.core.entries import Voided
+from terminal.core.entries import EmergencyOrdered, Voided
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import Ledger, Where
 from terminal.core.model import (
@@ -357,6 +357,16 @@ def test_a_trip_is_priced_by_what_one_boarded_on() -> None:
     known = riding.tap(START + 9 * MINUTE_MS, "phone", account="zhang", where=on("flat"))
     assert (known.decision.reason, fen(known)) == (Reason.PAID, 200)  # its product is no more: nothing to settle it by
     assert riding.ledgers[ref("zhang")].trip is None
+
+
+def test_a_missing_exit_of_an_emergency_is_forgiven() -> None:
+    """Everybody was let out: nobody owes the way to the end of the line."""
+    riding = city()
+    run(riding, FAR)
+    riding.write(EmergencyOrdered(who="7", on=True, why="smoke"), _instant(START + 60_000))
+    outcome = run(riding, tap(60))
+    assert (outcome.decision.reason, fen(outcome)) == (Reason.PAID, 200)
+    assert riding.ledgers[ref("amber")].trip is None
 
 
 def test_a_voided_ride_is_no_ride() -> None:

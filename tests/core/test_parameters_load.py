@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from simulators.parameters import ParameterOffice
 from terminal.core import parameters_load
 from terminal.core.model import HeldProduct, Ref
-from terminal.core.parameters import BlockScope, Cards, OfficeKeys, StatusList
+from terminal.core.parameters import BlockScope, Booking, Bookings, Cards, OfficeKeys, ParameterSet, Slot, StatusList
 from terminal.core.parameters_load import ParametersError, load
 from tests.core.cases import NOW_MS, ref
 
@@ -46,6 +46,22 @@ def test_a_whole_set_is_loaded_with_its_versions() -> None:
     assert found.version == 1 and found.issued_ms == NOW_MS
     assert found.versions == dict.fromkeys(parameters_load.PARTS, 1)
     assert found.link_keys[0][0] == 1
+
+
+def test_bookings_follow_a_replaced_card() -> None:
+    """By the end of its aliases; a slot nobody knows, or a booking for nobody, refuses the set."""
+    slots = {"noon": Slot(start_ms=1, end_ms=2)}
+    aliases = {ref("old"): ref("new")}
+
+    def booked(*rows: Booking) -> ParameterSet:
+        bookings = Bookings(slots=slots, bookings={ref("old").hex(): rows, ref("new").hex(): rows[:1]})
+        return load(office(aliases=aliases, bookings=bookings).files(NOW_MS))
+
+    noon = Booking(slot="noon", persons=2)
+    assert booked(noon).bookings_of == {ref("new"): (noon, noon)}
+    for wrong in (Booking(slot="night"), Booking(slot="noon", persons=0)):
+        with pytest.raises(ParametersError, match="bookings"):
+            booked(noon, wrong)
 
 
 def test_lookups_are_made_once() -> None:

@@ -10,8 +10,10 @@ from terminal.core.entries import (
     BoardedFree,
     DebitSettled,
     Decided,
+    EmergencyOrdered,
     Entry,
     Fact,
+    GateReported,
     LatePassage,
     Moved,
     PassageUnknown,
@@ -20,8 +22,20 @@ from terminal.core.entries import (
     Stopped,
     Voided,
 )
-from terminal.core.ledger import NOTHING, SHIFT, Added, DebitBegan, DebitEnded, Ledger, Shift, ShiftBegan, Sum, Where
-from terminal.core.model import EntryName, Use, UseState
+from terminal.core.ledger import (
+    EMERGENCY,
+    NOTHING,
+    SHIFT,
+    Added,
+    DebitBegan,
+    DebitEnded,
+    Ledger,
+    Shift,
+    ShiftBegan,
+    Sum,
+    Where,
+)
+from terminal.core.model import EntryName, GateSignal, Use, UseState
 from tests.journal_cases import DEBIT, annulled, at, decided, intended, ref, walked
 
 EPOCH = b"epoch--1"
@@ -107,6 +121,18 @@ def test_a_shift_is_a_ledger() -> None:
     assert projection.ledger_after(NOTHING, moved, one) == NOTHING
     assert projection.effects(entry(SignedOff(who="7"))) == (ShiftBegan(who=""),)
     assert projection.effects(entry(Stopped(why=""))) == ()
+
+
+def test_an_emergency_is_remembered_by_when_it_was() -> None:
+    """A person's order, and a fire panel's signal; nothing else a gate reports."""
+    facts: list[Fact] = [EmergencyOrdered(who="7", on=True, why="smoke")]
+    facts += [GateReported(lane="gate", signal=one) for one in (GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF)]
+    for fact in facts:
+        (effect,) = projection.effects(entry(fact))
+        assert effect.party == EMERGENCY
+        ledger = projection.ledger_after(NOTHING, effect, entry(fact))
+        assert [one.last_ms for one in ledger.anchors] == [at().utc_ms]
+    assert projection.effects(entry(GateReported(lane="gate", signal=GateSignal.REVERSE))) == ()
 
 
 def test_what_stands_for_fewer_people_counts_for_fewer() -> None:

@@ -21,8 +21,7 @@ from terminal.core.model import (
     UseState,
 )
 from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product, PurseRules, TripFares
-from terminal.core.services import Case, judge
-from terminal.core.services import rules as gate_rules
+from terminal.core.services import SERVICES, Case, judge
 from terminal.core.services.purse import fare_between
 from tests.core.card_talk import PURSE
 from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use
@@ -270,7 +269,7 @@ def held_out(assurance: Assurance, service: str = "fare", **changes: object) -> 
     card = credential(medium=Medium.CARD, assurance=assurance)
     values: dict[str, object] = {"service": service, "credential": card}
     found = parameters(*products, policies=policies)
-    return gate_rules.judge(gate_case(**(values | {"parameters": found} | changes)), groups=False).decision.reason
+    return SERVICES["fare"](gate_case(**(values | {"parameters": found} | changes))).decision.reason
 
 
 @pytest.mark.parametrize(

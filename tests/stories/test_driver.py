@@ -12,13 +12,14 @@ import pytest
 from simulators.phone import Phone
 from simulators.route import Settings as RouteSettings
 from simulators.route import SimulatedPositions
-from terminal.core.entries import BoardedFree, Commanded, Moved, SignedOff, SignedOn, Voided
-from terminal.core.model import Reason, Verdict
-from terminal.core.parameters import Product, Tariff
-from terminal.core.tariff import FareTable, Line, Measure, Stop
+from simulators.token_issuer import Wallet
+from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Moved, SignedOff, SignedOn, Voided
+from terminal.core.model import PassageMode, Reason, Verdict
+from terminal.core.parameters import Condition, Product, Tariff
+from terminal.core.tariff import FareTable, Line, Measure, Stop, Zone
 from terminal.runtime.commands import Answer, NotDone
 from tests.stories.test_fares import file, under
-from tests.stories.world import World, bus
+from tests.stories.world import World, bus, story
 
 STREET = Line(
     stops=tuple(
@@ -26,6 +27,7 @@ STREET = Line(
         for number in range(4)
     )
 )
+gates = story("admission", PassageMode.SENSOR, zone="garden")
 PLACES = tuple((stop.lat_e6 or 0, stop.lon_e6 or 0) for stop in STREET.stops)
 
 
@@ -219,3 +221,49 @@ async def test_a_full_disk_is_told_to_whoever_asks(bus: World) -> None:
     bus.disk.full = False
     answer: Answer = await ask(bus, "sign-on", "12")
     assert answer["line"] == "12"
+
+
+@gates
+async def test_a_pass_is_looked_at_once_and_then_opens(park: World) -> None:
+    """Not before; who looked, and at what, is written; after a restart it is still good."""
+    park.head.tariff = Tariff(
+        products=(
+            Product(
+                id="annual", services=("admission",), fare_fen=0, who=(Condition(held="park-annual"),), activation=True
+            ),
+        )
+    )
+    await park.publish()
+    wallet = Wallet("birch", products=(("park-annual", 1_790_000_000, 2_200_000_000),))
+    assert await park.front.show(wallet.code(park.now_s)) is Reason.NOT_ACTIVATED
+    await ask(park, "activate", "face and identity document")
+    assert await park.front.show(wallet.code(park.now_s - 1)) is Reason.ACTIVATED
+    assert park.front.opened == []
+    await park.restart()
+    assert await park.front.show(wallet.code(park.now_s)) is Reason.PAID
+    await park.front.walk()
+    assert [fact.what for fact in park.facts(Commanded)] == ["activate: face and identity document"]
+
+
+@gates
+async def test_an_emergency_ordered_by_a_person(park: World) -> None:
+    """Taps write nothing while it lasts; who ordered it and who ended it are entries; missing exits are forgiven."""
+    park.head.tariff = msgspec.structs.replace(park.head.tariff, zones={"garden": Zone(exit_tapped=True)})
+    await park.publish()
+    phone = Phone("amber")
+    assert await park.front.show(phone.code(park.now_s)) is Reason.ADMITTED
+    await park.front.walk()
+    await asyncio.sleep(100)
+    assert await park.front.show(phone.code(park.now_s)) is Reason.STILL_INSIDE
+    assert (await ask(park, "emergency", "on", "smoke in hall 2")) == {"emergency": True}
+    assert park.front.says is Reason.EMERGENCY
+    written = len(park.written())
+    assert await park.front.show(phone.code(park.now_s)) is None
+    assert len(park.written()) == written
+    await asyncio.sleep(100)
+    assert (await ask(park, "emergency", "off", "fire brigade", who="8")) == {"emergency": False}
+    assert await park.front.show(phone.code(park.now_s)) is Reason.ADMITTED
+    assert [(fact.who, fact.on) for fact in park.facts(EmergencyOrdered)] == [("7", True), ("8", False)]
+    for words in (("emergency", "maybe", "why"), ("emergency", "on", " "), ("activate", " ")):
+        with pytest.raises(NotDone):
+            await ask(park, *words)

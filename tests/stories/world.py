@@ -131,8 +131,14 @@ class World:
     """One vehicle or site, its terminal, and head office."""
 
     def __init__(
-        self, place: Path, service: str, passage: PassageMode, roles: tuple[Role, Role] = (Role.ANY, Role.ANY)
+        self,
+        place: Path,
+        service: str,
+        passage: PassageMode,
+        roles: tuple[Role, Role] = (Role.ANY, Role.ANY),
+        zone: str = "",
     ) -> None:
+        self._zone = zone
         self.clock = SimulatedClock(NOW_MS)
         self.disk = Disk(seed=1)
         keys = pki.write_office_keys(place / "office-keys")
@@ -173,7 +179,9 @@ class World:
 
     def _rules(self, door: str, role: Role) -> LaneRules:
         open_anyway = self.open_when_unwritable
-        return LaneRules(door, self._service, self._passage, open_when_unwritable=open_anyway, role=role)
+        return LaneRules(
+            door, self._service, self._passage, open_when_unwritable=open_anyway, role=role, zone=self._zone
+        )
 
     def _parts(self) -> Parts:
         return Parts(
@@ -257,13 +265,13 @@ Told = Callable[[World], Awaitable[None]]
 
 
 def story(
-    service: str, passage: PassageMode, roles: tuple[Role, Role] = (Role.ANY, Role.ANY)
+    service: str, passage: PassageMode, roles: tuple[Role, Role] = (Role.ANY, Role.ANY), zone: str = ""
 ) -> Callable[[Told], Callable[[Path], None]]:
     """Make a story a test: told once, in a new world, on a loop that jumps; nothing is left running."""
 
     def make(told: Told) -> Callable[[Path], None]:
         async def tell(place: Path) -> None:
-            world = World(place, service, passage, roles)
+            world = World(place, service, passage, roles, zone)
             try:
                 await world.start()
                 await told(world)

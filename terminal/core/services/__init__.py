@@ -8,7 +8,7 @@ Laws of this package:
 from collections.abc import Callable
 
 from terminal.core.model import Outcome
-from terminal.core.services.admission import admission
+from terminal.core.services.admission import activation, admission
 from terminal.core.services.fare import fare
 from terminal.core.services.inquiry import inquiry
 from terminal.core.services.purse import purse
@@ -17,14 +17,19 @@ from terminal.core.services.rules import Case, evidence, refuse
 SERVICES: dict[str, Callable[[Case], Outcome]] = {
     "fare": fare,
     "admission": admission,
+}
+# What a person may have asked before a card is held out; answered instead of the lane's service.
+ASKED: dict[str, Callable[[Case], Outcome]] = {
     "inquiry": inquiry,
+    "activation": activation,
 }
 
 
-def judge(case: Case) -> Outcome:
+def judge(case: Case, asked: str = "") -> Outcome:
     """Judge one presentation: a purse pays on the card itself, everything else by the lane's service."""
-    pays_itself = case.credential.card is not None and case.service != "inquiry"
-    return purse(case) if pays_itself else SERVICES[case.service](case)
+    if asked:
+        return ASKED[asked](case)
+    return SERVICES[case.service](case) if case.credential.card is None else purse(case)
 
 
-__all__ = ["SERVICES", "Case", "evidence", "judge", "refuse"]
+__all__ = ["ASKED", "SERVICES", "Case", "evidence", "judge", "refuse"]

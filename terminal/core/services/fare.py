@@ -244,7 +244,7 @@ def _unfinished(case: Case, beside: Ride | None) -> Settled:
         return Settled()
     ended = (Alighted(party=holder),)
     product = _product_of(tariff, trip)
-    if product is None:
+    if product is None or trip.at_ms <= rules.emergency_ms(case):
         return Settled(effects=ended)
     prices = fare_table(tariff, product)
     full = table.farthest_price(prices, tariff.lines, trip.where)

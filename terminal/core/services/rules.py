@@ -56,6 +56,7 @@ class Case(Value, frozen=True):
     ledgers: Mapping[Ref, Ledger] = {}  # of every party this credential may pay as
     where: Where = Where()
     role: Role = Role.ANY
+    zone: str = ""  # what the lane's gate leads into, or out of
     funds_fen: int | None = None  # what a purse holds; None: paid later
     place: CardPlace = CardPlace()
 
@@ -78,22 +79,18 @@ class Offer(Value, frozen=True):
 Rule = Callable[[Case, Offer], Outcome | None]
 
 
-def judge(case: Case, *, groups: bool) -> Outcome:
-    """Find the product, let every rule look, then grant."""
-    choice = chosen(case)
-    if isinstance(choice, Outcome):
-        return choice
-    offer = _offer(case, choice.product, choice.product.persons if groups else 1)
-    return first_to_speak(case, offer, RULE_ORDER) or grant(case, offer)
-
-
 def chosen(case: Case) -> pricing.Choice | Outcome:
     """The product, or why there is none."""
-    if case.at.uncertainty_ms > case.parameters.policies.max_uncertainty_s * 1000:
+    if is_unsure(case):
         return deny(case, Reason.CLOCK_UNSURE)
     tariff, payer = case.parameters.tariff, payer_of(case)
     choice = pricing.choose(case.service, case.credential, held(case), tariff, case.at, payer, case.where)
     return choice or deny(case, Reason.NOT_ACCEPTED_HERE)
+
+
+def is_unsure(case: Case) -> bool:
+    """Whether the clock is too unsure to decide anything."""
+    return case.at.uncertainty_ms > case.parameters.policies.max_uncertainty_s * 1000
 
 
 def first_to_speak(case: Case, offer: Offer, rules: "Sequence[Rule]") -> Outcome | None:
@@ -103,14 +100,6 @@ def first_to_speak(case: Case, offer: Offer, rules: "Sequence[Rule]") -> Outcome
         if outcome is not None:
             return outcome
     return None
-
-
-def _offer(case: Case, product: Product, persons: int) -> Offer:
-    """People left outside by an annulled grant of this code come again as so many, and no more."""
-    left = history.left_over(case.history)
-    if left is not None:
-        persons = min(persons, left.annulled_persons)
-    return Offer(product=product, charge=pricing.charge_for(product, persons, case.parameters.tariff), persons=persons)
 
 
 # --------------------------------------------------------------------------- rules, in the order they are asked
@@ -267,6 +256,11 @@ def payer_of(case: Case) -> Payer:
 def _party(case: Case, names: Sequence[Ref]) -> Party:
     """A party under its newest name; what stands under an older link key counts too."""
     return Party(ref=names[0], ledger=ledger.merged([case.ledgers[name] for name in names if name in case.ledgers]))
+
+
+def emergency_ms(case: Case) -> int:
+    """When everybody was last let out; 0: never. A missing exit of before then is forgiven."""
+    return max((one.last_ms for one in case.ledgers.get(ledger.EMERGENCY, ledger.NOTHING).anchors), default=0)
 
 
 def held(case: Case) -> tuple[HeldProduct, ...]:

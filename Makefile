@@ -45,6 +45,10 @@ damage:         ## flipped bits, cut, stale and swapped journal files: FLIPS=200
 	@tools/setup dev
 	@$(PYTHON) -m tests.rigs.damage $(if $(FLIPS),--flips $(FLIPS)) $(if $(PLANT),--plant "$(PLANT)")
 
+faults:         ## system calls that fail, at every index of a tap, a receipt and a start; needs strace; PLANT=name
+	@tools/setup dev
+	@$(PYTHON) -m tests.rigs.faults $(if $(PLANT),--plant "$(PLANT)")
+
 chaos:          ## records through a link that breaks in every way, both ends killed: RECORDS=20000, SEED, PLANT
 	@tools/setup dev
 	@$(PYTHON) -m tests.chaos $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant "$(PLANT)")

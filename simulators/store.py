@@ -141,6 +141,10 @@ class SimulatedStore:
         """See the port."""
         return self.disk.full
 
+    async def broken(self) -> None:
+        """See the port: on this disk only a commit can fail, and its waiter hears."""
+        await asyncio.Event().wait()
+
     async def verify(self) -> str | None:
         """See the port: everything was verified when it was opened."""
         return None
@@ -293,14 +297,12 @@ class SimulatedStore:
             self._insert(Draft(fact=Alarm(kind=alarm, detail=why), at=at))
 
     def _reissue(self, at: Instant) -> int:
-        epoch, waiting = self._head.name.epoch, dict[EntryName, bytes]()
-        for stored in self.disk.stored:
-            if self.disk.quarantine.get(stored.name) == "conflict" and stored.name.epoch != epoch:
-                waiting[stored.name] = stored.data
-        for name, data in waiting.items():
-            self._insert(Draft(fact=entries.reissue(name, data), at=at))
-            del self.disk.quarantine[name]
-        return len(waiting)
+        epoch, quarantine = self._head.name.epoch, self.disk.quarantine
+        told = [one for one in self.disk.stored if quarantine.get(one.name) == "conflict" and one.name.epoch != epoch]
+        for one in told:
+            self._insert(Draft(fact=entries.reissue(one.name, one.data), at=at))
+            del quarantine[one.name]
+        return len(told)
 
     def _mark(self, receipt: Receipt) -> int:
         if not self.holds(EntryName(epoch=receipt.epoch, sequence=receipt.last), receipt.hash):

@@ -204,6 +204,7 @@ class Terminal:
             workers.append(supervise(health, run, parts.clock))
         workers.append(sync.run(site.parameters, lambda new: self._swap(site, new), self._alarm, site.now))
         workers.append(site.journal.write_notes())
+        workers.append(site.journal.watch())
         workers.append(site.journal.verify_rest())
         workers.append(Retention(site, parts.retention).run())
         workers.append(uploader.run())

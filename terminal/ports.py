@@ -231,6 +231,9 @@ class Store(Protocol):
     def is_full(self) -> bool:
         """Whether entries are refused because the disk is full."""
 
+    async def broken(self) -> None:
+        """Wait until the store can no longer be trusted, whoever found out. Raises StoreBroken then."""
+
     async def verify(self) -> str | None:
         """Verify what `open` left for later; what is wrong, or None. The next start then salvages."""
 

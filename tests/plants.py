@@ -19,10 +19,10 @@ import msgspec
 from drivers.store import recovery, sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
-from terminal.core.entries import Decided, Entry, Fact, Receipt
+from terminal.core.entries import Decided, Draft, Entry, Fact, Receipt, link
 from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Ref, Refusal, Use, UseState
 from terminal.core.time import settle
-from terminal.ports import Office, StoreFull
+from terminal.ports import Office, StoreBroken, StoreFull
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane
@@ -105,6 +105,17 @@ class NonceReused(Journal):
             raise
 
 
+class OpensOnHope(Journal):
+    """Believes that what could not be written will have been written."""
+
+    async def append(self, fact: Fact, at: Instant, evidence: bytes | None = None) -> Entry:
+        try:
+            return await super().append(fact, at, evidence)
+        except (StoreFull, StoreBroken):
+            head = self.head()
+            return link(Draft(fact=fact, at=at), self.terminal, head.name, head.hash)[0]
+
+
 class AnnulIgnored(Journal):
     """Remembers every grant as one that stands."""
 
@@ -143,6 +154,7 @@ PLANTS: dict[str, Plant] = {
 # What needs real files under a real process: tests/rigs.
 PROCESS_PLANTS: dict[str, Plant] = {
     "gate before journal": PLANTS["gate before journal"],
+    "opens on hope": lambda: patch.object(assemble, "Journal", OpensOnHope),
     "synchronous normal": lambda: patch.object(sqlite, "_require", _lax),
 }
 

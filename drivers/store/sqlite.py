@@ -218,6 +218,10 @@ class SqliteStore:
         """See the port."""
         return self._owner.full
 
+    async def broken(self) -> None:
+        """See the port."""
+        await self._owner.failure()
+
     async def verify(self) -> str | None:
         """See the port. A process of its own, so that no tap waits for it; damage is marked for the next start."""
         walk = await asyncio.create_subprocess_exec(

@@ -20,6 +20,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -91,6 +92,7 @@ class Writer:
         self._made_room = False
         self._handover: Handover | None = None  # to the loop that hands jobs over
         self._ended: asyncio.Future[None] | None = None
+        self._watchers: list[asyncio.Future[Any]] = []
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
     def start(self) -> None:
@@ -107,6 +109,14 @@ class Writer:
         if adds:  # somebody may stand at a gate
             self._handover.expect()
         return future
+
+    async def failure(self) -> None:
+        """Wait until the journal is broken. Raises StoreBroken."""
+        told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._watchers.append(told)
+        if self.broken is not None:
+            raise StoreBroken(self.broken)
+        await told
 
     async def stop(self) -> None:
         """Finish what waits, checkpoint, flush, close."""
@@ -319,6 +329,8 @@ class Writer:
             if isinstance(error, apsw.CorruptError | apsw.NotADBError):
                 suspect(self._directory, self.broken)
             log.critical("journal broken", extra={"what": self.broken})
+            for told in self._watchers:
+                Handover(told.get_loop()).tell(partial(_fail, told, self.broken))
 
     def _has_room(self) -> bool:
         """Whether entries may be written: the ballast lies there, or as much is free inside the database."""
@@ -348,6 +360,11 @@ class Writer:
 
 def _less_unsent(head: Head, marked: int) -> Head:
     return msgspec.structs.replace(head, unsent=head.unsent - marked)
+
+
+def _fail(future: "asyncio.Future[Any]", why: str) -> None:
+    if not future.done():
+        future.set_exception(StoreBroken(why))
 
 
 def _end(future: "asyncio.Future[None] | None") -> None:

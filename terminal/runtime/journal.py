@@ -178,6 +178,10 @@ class Journal:
         """Whether entries are refused because the disk is full."""
         return self._store.is_full()
 
+    async def watch(self) -> None:
+        """Wait until the journal is broken, though nobody writes just now. Raises StoreBroken: the process ends."""
+        await self._store.broken()
+
     async def verify_rest(self) -> None:
         """Verify, once, what the start left for later. Raises StoreBroken: the next start salvages."""
         wrong = await self._store.verify()

@@ -203,11 +203,27 @@ async def test_failed_flush_is_the_end(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, TestClock())
     store.open("T1", at())
     store._owner._db.close()  # from now on nothing the writer does can work
+    watching = asyncio.ensure_future(store.broken())
     waiting = [asyncio.ensure_future(store.append(draft())) for _ in range(3)]
     for result in await asyncio.gather(*waiting, return_exceptions=True):
         assert isinstance(result, StoreBroken)
-    with pytest.raises(StoreBroken):
-        await store.append(draft())
+    for hears in (watching, store.append(draft()), store.broken()):
+        with pytest.raises(StoreBroken):
+            await hears
+    await store.close()
+
+
+async def test_a_failed_flush_in_a_quiet_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody writes, and the head file cannot be flushed: it is told at once, not with the next tap."""
+
+    def failing(file: HeadFile) -> None:
+        raise OSError(5, "Input/output error")
+
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    monkeypatch.setattr(HeadFile, "flush", failing)
+    with pytest.raises(StoreBroken, match="Input/output"):
+        await asyncio.wait_for(store.broken(), 5.0)
     await store.close()
 
 

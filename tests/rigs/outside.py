@@ -8,6 +8,7 @@ Laws of this file:
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -200,12 +201,14 @@ class TerminalProcess:
                     if isinstance(found, dict):
                         yield found
 
+    def tell(self, number: signal.Signals) -> None:
+        """A signal to it alone."""
+        assert self.process is not None
+        signal_to(self.process, number)
+
     def kill(self) -> None:
         """SIGKILL to it alone."""
-        assert self.process is not None
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.kill()
+        self.tell(signal.SIGKILL)
 
     async def gone(self, within_s: float = 10.0) -> int:
         """Wait for its end; its exit code."""
@@ -215,27 +218,39 @@ class TerminalProcess:
 
     async def stop(self) -> int:
         """Tell it to stop; its exit code."""
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
         return await self.gone(30.0)
 
     async def uploaded(self, within_s: float = 60.0) -> bool:
         """Wait until head office has signed for everything."""
         assert self.process is not None
+        began_ns = time.time_ns()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self.process.returncode is None:
-                    if self.status().get("journal", {}).get("unsent") == 0:
+                    if self._told_ns() > began_ns and self.status().get("journal", {}).get("unsent") == 0:
                         return True
                     await asyncio.sleep(0.05)
         return False
+
+    def _told_ns(self) -> int:
+        """When the status file was written."""
+        with suppress(OSError):
+            return (self._state_dir / "status.json").stat().st_mtime_ns
+        return 0
 
     def status(self) -> dict[str, Any]:
         """Its status file, as far as it is this run's."""
         with suppress(OSError, ValueError):
             return dict(json.loads((self._state_dir / "status.json").read_text()))
         return {}
+
+
+def signal_to(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal a process of ours, not by `send_signal`: that may reap it, and its exit code is lost."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def _config(state_dir: Path, port: int) -> str:
@@ -258,6 +273,7 @@ key = "pki/{TERMINAL}.key"
 gather_s = 0.02
 first_wait_s = 0.1
 longest_wait_s = 0.5
+least_retry_after_s = 0.1
 {lanes}"""
 
 

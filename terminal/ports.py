@@ -101,16 +101,21 @@ class CodeReader(Protocol):
 
 
 @runtime_checkable
-class WatchingReader(Protocol):
-    """What a CodeReader that watches all the time, such as a camera, can do besides."""
+class Watching(Protocol):
+    """What a reader that looks all the time, such as a camera or a card reader, can do besides."""
 
-    on_alive: Callable[[], None]  # called at every sign of life: it may be long until somebody holds out a code
-
-    def again(self) -> None:
-        """The lane could not finish: hand over once more what is still held out."""
+    on_alive: Callable[[], None]  # called at every sign of life: it may be long until somebody comes
 
     def status(self) -> dict[str, Any]:
         """Figures for the status."""
+
+
+@runtime_checkable
+class WatchingReader(Watching, Protocol):
+    """A CodeReader that looks all the time."""
+
+    def again(self) -> None:
+        """The lane could not finish: hand over once more what is still held out."""
 
 
 class CardChannel(Protocol):
@@ -369,5 +374,6 @@ __all__ = [
     "StoreBroken",
     "StoreFull",
     "StoreInUse",
+    "Watching",
     "WatchingReader",
 ]

@@ -14,7 +14,8 @@ Laws of this file:
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from drivers.card import scard
 from drivers.card.apdu import Limits, t0_command
@@ -54,9 +55,14 @@ class PcscSlot:
         self.deaf = 0  # how often the reader, or pcscd, did not answer in time
         self.mute = 0  # how often a card did not
         self.missed = 0  # how often a card could not be taken: gone already, or does not wake up
+        self.on_alive: Callable[[], None] = lambda: None  # pcscd has told what is there
         self._settings = settings
         self._clock = clock
         self._last: list[Connection] = []
+
+    def status(self) -> dict[str, Any]:
+        """How often what went wrong."""
+        return {"deaf": self.deaf, "mute": self.mute, "missed": self.missed}
 
     async def cards(self) -> AsyncIterator[tuple[CardChannel, Reading]]:
         """See the port."""
@@ -123,6 +129,7 @@ class _Life:
             at = self._clock.read()
             if self._state & scard.ABSENT_READER:
                 raise DeviceError(f"reader {self._reader!r} is gone", hint="look at the reader's plug")
+            self._slot.on_alive()
             if self._is_new():
                 return at
 

@@ -9,8 +9,8 @@ Laws of this file:
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
 
 from drivers.card.apdu import Limits
 from drivers.card.channel import Channel
@@ -66,8 +66,13 @@ class Pn532Slot:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.deaf = 0  # how often the module did not answer in time
         self.damaged = 0  # answers that were asked for again
+        self.on_alive: Callable[[], None] = lambda: None  # the module answered a poll
         self._settings = settings
         self._clock = clock
+
+    def status(self) -> dict[str, Any]:
+        """How often what went wrong."""
+        return {"deaf": self.deaf, "damaged": self.damaged}
 
     async def cards(self) -> AsyncIterator[tuple[CardChannel, Reading]]:
         """See the port."""
@@ -77,6 +82,7 @@ class Pn532Slot:
             field = _Field()
             while True:
                 listed, at = await module.poll()
+                self.on_alive()
                 for target in field.arrived(listed):
                     channel = self._channel(module, target)
                     try:

@@ -48,6 +48,7 @@ from terminal.ports import (
     Gate,
     Indicator,
     StoreFull,
+    Watching,
     WatchingReader,
 )
 from terminal.runtime.attention import Attention
@@ -148,7 +149,6 @@ class Lane:
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
-        # An order's age counts from what was seen or heard last; what is told counts from the tap.
         heard = presentation if tap is None else msgspec.structs.replace(presentation, at=tap.last_heard())
         await self._act(outcome, entry, heard)
         tell(outcome, entry.name, presentation, committed_s)
@@ -344,13 +344,12 @@ class Lane:
 
     def status(self) -> dict[str, Any]:
         """Figures for the status."""
+        watching = [(n, one) for n, one in (*self._readers.items(), *self._slots.items()) if isinstance(one, Watching)]
         return {
             "decided": self.decided,
             "busy": self._passages.busy,
             "silent": sum(attention.silent for attention in self._attention.values()),
-            "readers": {
-                n: reader.status() for n, reader in self._readers.items() if isinstance(reader, WatchingReader)
-            },
+            "readers": {name: one.status() for name, one in watching},
         }
 
     # ----------------------------------------------------------------------- running
@@ -385,6 +384,8 @@ class Lane:
                 await self._write_sum(self.site.now())
 
     async def _read_cards(self, health: DeviceHealth, name: str, slot: CardSlot) -> None:
+        if isinstance(slot, Watching):
+            slot.on_alive = health.works
         async for channel, seen in slot.cards():
             health.works()
             self._serving += 1

@@ -213,7 +213,16 @@ class TestPcsc:
             stand.service.signal(b"G")
             stand.hold(card())
             assert await balance(await listener.next(5.0)) == FEN_5000
-            assert stand.slot.deaf == 1
+            assert stand.slot.status()["deaf"] == 1
+
+    async def test_a_reader_nobody_uses_is_known_to_be_well(self, tmp_path: Path) -> None:
+        """A sign of life at least once a second, no card needed."""
+        async with listening("pcsc", tmp_path) as (stand, _):
+            assert isinstance(stand, PcscStand)
+            alive = asyncio.Event()
+            stand.slot.on_alive = alive.set
+            async with asyncio.timeout(2.0):
+                await alive.wait()
 
     async def test_a_card_that_slips_is_tried_again(self, tmp_path: Path) -> None:
         """Gone and back before pcscd looks: it never knew, and the card is served all the same."""

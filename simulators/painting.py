@@ -114,7 +114,7 @@ class Painter:
         return np.asarray(turned + middle)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=4)
 def phone(payload: bytes) -> Pixels:
     """A phone's face: a code on a white screen, some lines of an app below, a dark rim."""
     code = segno.make(payload, micro=False, error="m", boost_error=False, mode="byte")

@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal", "decode", "card", "services")
+NAMES = ("verify", "tap", "memory", "journal", "decode", "camera", "card", "services")
 
 
 def main() -> None:

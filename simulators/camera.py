@@ -126,6 +126,11 @@ class Camera:
         await phone.gone.wait()
         return at_ns
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks."""
+        return bool(self._clients)
+
     async def drop(self) -> None:
         """Drop every connection and take no new one, until `serve` is called again."""
         if self._server is not None:
@@ -191,25 +196,50 @@ class Camera:
             writer.close()
 
 
-async def _main(port: int, seed: int) -> None:
+def payloads(seed: int, count: int) -> list[bytes]:
+    """As many random payloads of 64 to 400 bytes."""
+    random = Random(seed)
+    return [random.randbytes(random.randint(64, 400)) for _ in range(count)]
+
+
+async def _riders(camera: Camera) -> None:
     from simulators.people import Crowd  # codes cost a moment to make; tests bring their own
 
-    camera = Camera(seed=seed)
     crowd = Crowd(camera.random)
-    print(await camera.serve(port), flush=True)
     while True:
         await camera.show(crowd.bus().code(int(time.time())), for_s=1.5)
         await asyncio.sleep(1.5)
 
 
+async def _payloads(camera: Camera, seed: int, count: int) -> None:
+    """One after the other, each for a quarter of a second, beginning with the first who looks."""
+    while not camera.watched:  # noqa: ASYNC110  # once
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(2.0)
+    for payload in payloads(seed, count):
+        phone = camera.hold_out(payload, held=Held(code=0.7), at_once=True)
+        await asyncio.sleep(0.25)
+        phone.vanish()
+    await asyncio.Event().wait()
+
+
+async def _main(options: argparse.Namespace) -> None:
+    camera = Camera(seed=options.seed)
+    print(await camera.serve(options.port), flush=True)
+    if options.shows == "riders":
+        await _riders(camera)
+    await _payloads(camera, options.seed, 0 if options.shows == "nobody" else options.count)
+
+
 def main() -> None:
-    """Somebody comes every few seconds."""
+    """Somebody comes every few seconds, or nobody, or a row of random payloads."""
     parser = argparse.ArgumentParser(prog="python -m simulators.camera")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    parser.add_argument("--shows", choices=("riders", "nobody", "payloads"), default="riders")
+    parser.add_argument("--count", type=int, default=200, help="how many payloads")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(options.port, options.seed))
+        asyncio.run(_main(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 MODULE = 6  # pixels of one module on the phone's own screen
-NOISES = 8
+NOISES, NOISE = 8, 2.0  # pictures of it; gray levels (sigma), as a small sensor has by daylight
 SKIN = (120, 150, 200)  # blue, green, red
 
 
@@ -60,7 +60,9 @@ class Painter:
         self._wall: Pixels = tint.clip(0, 255).astype(np.uint8)
         cv2.rectangle(self._wall, (width // 12, height // 5), (width // 5, height), (60, 70, 80), -1)
         cv2.rectangle(self._wall, (width * 4 // 5, height // 3), (width * 9 // 10, height), (110, 100, 90), -1)
-        self._noise = [noise.normal(0, 2.5, (height, width)).astype(np.int16)[:, :, None] for _ in range(NOISES)]
+        self._noise = [
+            noise.normal(0, NOISE, (height, width)).round().astype(np.int16)[:, :, None] for _ in range(NOISES)
+        ]
         self._idle = [self._developed(self._wall, number) for number in range(NOISES)]
 
     def picture(self, shown: Sequence[Shown], number: int) -> Pixels:
@@ -154,7 +156,7 @@ def _flawed(image: Any, held: Held) -> Pixels:
     return _smeared(image, held)
 
 
-def jpeg(picture: Pixels, quality: int = 83) -> bytes:
+def jpeg(picture: Pixels, quality: int = 80) -> bytes:
     """As a camera compresses it."""
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
@@ -163,30 +165,36 @@ def jpeg(picture: Pixels, quality: int = 83) -> bytes:
 
 # --------------------------------------------------------------------------- how people hold their phones
 
-# The code's side in parts of a 720p picture's height, so that a ride code's module is 3.6-5.5, 2.8-4.2, 2.2-3.4 pixels.
-_SIDE = {"easy": (0.40, 0.60), "medium": (0.31, 0.46), "hard": (0.245, 0.375)}
-_FLAWS = {"easy": 0.25, "medium": 0.6, "hard": 1.0}
-TIERS = tuple(_SIDE)
+# Pixels of a module in a picture of 720 lines, pixels out of focus, and how much of each other flaw.
+_MODULE = {"easy": (3.6, 5.5), "medium": (2.8, 4.2), "hard": (2.2, 3.4)}
+_BLUR = {"easy": (0.3, 1.0), "medium": (0.6, 1.4), "hard": (0.8, 1.6)}
+_FLAWS = {"easy": (0.25, 1), "medium": (0.6, 1), "hard": (1.0, 2)}  # how much, and how many times as often
+TIERS = tuple(_MODULE)
 
 
-def drawn(random: Random, tier: str = "easy") -> Held:
-    """Somebody's way of holding a phone."""
-    much = _FLAWS[tier]
+def modules(payload: bytes) -> int:
+    """How many modules a payload's code is wide, quiet zone included."""
+    return int(segno.make(payload, micro=False, error="m", boost_error=False, mode="byte").symbol_size()[0])
+
+
+def drawn(random: Random, tier: str = "easy", wide: int = 77) -> Held:
+    """Somebody's way of holding a phone; `wide`: modules of the code, 77 of a ride code."""
+    much, often = _FLAWS[tier]
 
     def some(of_ten: int, most: float) -> float:
-        return random.uniform(0.3, 1.0) * most * much if random.randrange(10) < of_ten else 0.0
+        return random.uniform(0.4, 1.0) * most * much if random.randrange(10) < of_ten * often else 0.0
 
     turn = random.choice((90, 180, 270)) if random.randrange(4) == 0 else 0
     return Held(
         x=random.uniform(-0.2, 0.2),
         y=random.uniform(-0.06, 0.06),
-        code=random.uniform(*_SIDE[tier]),
+        code=random.uniform(*_MODULE[tier]) * wide / 720,
         turn=turn + random.gauss(0, 6),
         tilt=abs(random.gauss(0, 0.05)),
         bright=1 - some(4, 0.7),
-        blur=some(5, 1.6),
-        glare=some(3, 0.9),
-        moire=some(3, 0.5),
+        blur=random.uniform(*_BLUR[tier]),
+        glare=some(3, 1.5),
+        moire=some(3, 0.7),
         finger=some(1, 1.0) > 0,
     )
 

@@ -18,7 +18,7 @@ import msgspec
 
 from drivers.camera.messages import SHOW, Beat, Failed, Message, Order, encode
 
-BEAT_S = 0.1
+BEAT_S = 0.2
 MEMORY = 71  # exit code: the memory limit was met
 FAILED = 70  # exit code: whatever else
 SCORE_S = 1.0

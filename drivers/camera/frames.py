@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -68,15 +68,19 @@ class JpegPicture:
     def __init__(self, data: bytes, arrived_ns: int) -> None:
         self.arrived_ns = arrived_ns
         self._data = np.frombuffer(data, np.uint8)
+        self._gray: Gray | None = None
 
     def small(self) -> Gray:
-        """See the protocol; JPEG's own eighth, reduced further where the camera is larger than 1280."""
-        eighth = self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_8)
-        return eighth[:: max(1, eighth.shape[1] // SMALL_WIDTH), :: max(1, eighth.shape[1] // SMALL_WIDTH)]
+        """See the protocol; JPEG's own eighth, or an eighth of what was decoded already: both are means of blocks."""
+        if self._gray is not None:
+            return shrunk(self._gray)
+        return shrunk(self._decode(cv2.IMREAD_REDUCED_GRAYSCALE_8))
 
     def gray(self) -> Gray:
-        """See the protocol."""
-        return self._decode(cv2.IMREAD_GRAYSCALE)
+        """See the protocol; decoded once."""
+        if self._gray is None:
+            self._gray = self._decode(cv2.IMREAD_GRAYSCALE)
+        return self._gray
 
     def _decode(self, how: int) -> Gray:
         try:
@@ -99,15 +103,21 @@ class PlanePicture:
 
     def small(self) -> Gray:
         """See the protocol."""
-        step = max(1, self._plane.shape[1] // SMALL_WIDTH // 2)
-        half = np.ascontiguousarray(self._plane[::step, ::step])
-        height, width = half.shape
-        small = (SMALL_WIDTH, max(1, round(height * SMALL_WIDTH / width)))
-        return np.asarray(cv2.resize(half, small, interpolation=cv2.INTER_AREA), np.uint8)
+        return shrunk(self._plane)
 
     def gray(self) -> Gray:
         """See the protocol."""
         return self._plane
+
+
+def shrunk(gray: Gray) -> Gray:
+    """160 pixels wide: means of blocks, by halves, which is five times as fast as at once."""
+    picture: Any = gray
+    while picture.shape[1] > SMALL_WIDTH:
+        height, width = picture.shape
+        across = max(SMALL_WIDTH, width // 2)
+        picture = cv2.resize(picture, (across, max(1, round(height * across / width))), interpolation=cv2.INTER_AREA)
+    return np.asarray(picture, np.uint8)
 
 
 class Stillness:
@@ -144,6 +154,7 @@ class FrameSource:
         self._open = open_camera
         self._news = threading.Condition()
         self._newest: Picture | None = None
+        self._wanted_ns = 0  # pictures before wake nobody
         self._again = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._grab, name="grab", daemon=True)
@@ -152,6 +163,7 @@ class FrameSource:
     def newest(self, after_ns: int, within_s: float) -> Picture | None:
         """The newest picture that arrived after `after_ns`; None when none comes within `within_s`."""
         with self._news:
+            self._wanted_ns = after_ns
             self._news.wait_for(lambda: self._newest is not None and self._newest.arrived_ns > after_ns, within_s)
             picture = self._newest
         return picture if picture is not None and picture.arrived_ns > after_ns else None
@@ -192,7 +204,8 @@ class FrameSource:
     def _put(self, picture: Picture) -> None:
         with self._news:
             self._newest = picture
-            self._news.notify_all()
+            if picture.arrived_ns > self._wanted_ns:
+                self._news.notify_all()
         self.health.arrived_ns = picture.arrived_ns
         self.health.pictures += 1
         self.health.trouble, self.health.hint = "", ""

@@ -35,6 +35,7 @@ class Looker:
         self._confined = confined
         self._still = Stillness()
         self._at_rest = True
+        self._wanted = 0  # how many pictures in a row were worth a look
         self._last: Frame | None = None
         self._symbols: list[Symbol] = []
         self._looks: deque[tuple[int, bool]] = deque(maxlen=120)  # (when, whether a code was read)
@@ -89,12 +90,15 @@ class Looker:
         )
 
     def _look(self, frame: Frame) -> list[Look]:
+        if self._wanted > 1:
+            frame.gray()  # wanted anyway, and the small one is made of it
         small, now_s = frame.small(), frame.arrived_ns / 1e9
         self._checked += 1
         if self._still.is_frozen(small, frame.arrived_ns):
             self._still = Stillness()
             self._source.reopen("frozen", FROZEN_HINT)
         self._at_rest = not self._pipeline.wants(small, now_s)
+        self._wanted = 0 if self._at_rest else self._wanted + 1
         if self._at_rest:
             return []
         began_ns = now_ns()

@@ -9,6 +9,8 @@ Laws of this file:
 import base64
 import http.client
 import re
+import socket
+import struct
 import urllib.parse
 
 from drivers.camera.frames import CameraLost, JpegPicture, now_ns
@@ -45,11 +47,11 @@ class MjpegCamera:
         try:
             assert self._stream is not None
             length = self._headers()
-            data = self._stream.read(length) if length else self._until_boundary()
+            data = self._stream.read(length) if length else self._until_boundary()  # None: nothing came in time
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CameraLost(f"{self._where}: {error or 'no picture in time'}", HINT) from error
-        if len(data) < length:
-            raise CameraLost(f"{self._where}: the stream ended", HINT)
+        if not data or len(data) < length:
+            raise CameraLost(f"{self._where}: no whole picture in time", HINT)
         return JpegPicture(data, now_ns())
 
     def close(self) -> None:
@@ -68,7 +70,11 @@ class MjpegCamera:
             headers["Authorization"] = "Basic " + base64.b64encode(who.encode()).decode()
         target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         self._connection.connect()
-        self._connection.sock.settimeout(READ_S)  # from here on; the answer takes the socket over
+        line = self._connection.sock  # the answer takes it over
+        line.settimeout(None)
+        line.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", *divmod(round(READ_S * 1e6), 1_000_000))
+        )
         self._connection.request("GET", target, headers=headers)
         self._stream = answer = self._connection.getresponse()
         if answer.status != http.client.OK:

@@ -20,6 +20,7 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 CHANGED = 18  # gray levels
 ENOUGH = 40  # changed pixels of 160 by 90
+SURELY_STILL = CHANGED / 2 - 1  # no pixel farther off than this: none has changed, whatever the light did
 LEARN_IDLE, LEARN_ACTIVE = 0.05, 0.004
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -38,29 +39,31 @@ class Motion:
         self._background: NDArray[Any] | None = None
         self._before: NDArray[Any] | None = None
 
-    def watch(self, small: Gray, *, active: bool) -> Change | None:
-        """What is there that was not, or None. `active` slows learning."""
+    def watch(self, small: Gray, *, active: bool, ask_moving: bool = True) -> Change | None:
+        """What is there that was not, or None. `active` slows learning; `moving` costs a third, and is asked or False."""
         picture = small.astype(np.float32)
         if self._background is None or self._before is None or self._background.shape != picture.shape:
             self._background, self._before = picture.copy(), picture
             return None
         far = _far(picture, self._background)
-        moving = _enough(_far(picture, self._before))
+        moving = ask_moving and far is not None and _enough(_far(picture, self._before))
         cv2.accumulateWeighted(picture, self._background, LEARN_ACTIVE if active else LEARN_IDLE)
         self._before = picture
-        if not _enough(far):
+        if far is None or not _enough(far):
             return None
         left, top, width, height = cv2.boundingRect(far)
         rows, columns = far.shape
         return Change((left / columns, top / rows, (left + width) / columns, (top + height) / rows), moving)
 
 
-def _far(picture: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    """1 where they differ by more than the light, specks left out."""
+def _far(picture: NDArray[Any], other: NDArray[Any]) -> NDArray[Any] | None:
+    """1 where they differ by more than the light, specks left out; None: nowhere, seen at a glance."""
+    if cv2.norm(picture, other, cv2.NORM_INF) <= SURELY_STILL:
+        return None
     difference = picture - other
     light = np.median(difference[::4, ::4])
     return cv2.morphologyEx((np.abs(difference - light) > CHANGED).astype(np.uint8), cv2.MORPH_OPEN, _SQUARE)
 
 
-def _enough(far: NDArray[Any]) -> bool:
-    return cv2.countNonZero(far) * 14_400 >= ENOUGH * far.size
+def _enough(far: NDArray[Any] | None) -> bool:
+    return far is not None and cv2.countNonZero(far) * 14_400 >= ENOUGH * far.size

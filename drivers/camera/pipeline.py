@@ -4,7 +4,8 @@ Laws of this file:
 - Pure over pictures and told times: no clock, no source, no process. The same frames at the same times give the same.
 - An idle picture costs the motion gate alone; a picture that can be read costs one decoding; one that cannot costs a
   rung of the ladder more, for LADDER_S of misses. Then it rests until something moves or a code comes into sight.
-- Every LOOK_EVERY_S the whole frame is looked at, motion or not: a phone that lay there before we began is seen.
+- Every LOOK_EVERY_S the whole frame is looked at, motion or not: a phone that lay there before we began is seen. Once
+  nothing has moved or been read for REST_AFTER_S, every LOOK_AT_REST_S.
 - A symbol never hides another: a new payload makes the whole frame be looked at before it is handed on.
 """
 
@@ -21,7 +22,7 @@ from drivers.camera.zxing import Seen
 ACTIVE_S = 0.4  # after the last motion: hands hold still
 LADDER_S = 1.0  # of misses
 REARM_S = 3.0  # in a picture that never stands still
-LOOK_EVERY_S = 0.9
+LOOK_EVERY_S, LOOK_AT_REST_S, REST_AFTER_S = 0.9, 3.0, 5.0
 MARGIN_PX = 16  # around what changed
 LONG_AGO = -1e9
 
@@ -43,16 +44,17 @@ class Pipeline:
     def wants(self, small: Gray, now_s: float) -> bool:
         """Whether the full frame is worth decoding. `small`: gray, about 160 by 90. `now_s`: any steady clock."""
         active = now_s < self._active_until_s
-        change = self._motion.watch(small, active=active)
+        rearms = now_s - self._armed_s >= REARM_S
+        change = self._motion.watch(small, active=active, ask_moving=rearms)
         if change is not None:
-            if not active or (change.moving and now_s - self._armed_s >= REARM_S):
+            if not active or change.moving:
                 self._arm(now_s)
             self._active_until_s, self._box = max(self._active_until_s, now_s + ACTIVE_S), change.box
-        return change is not None or active or now_s - self._looked_s >= LOOK_EVERY_S
+        return change is not None or active or self._is_due(now_s)
 
     def look(self, gray: Gray, now_s: float) -> list[Symbol]:
         """Every symbol to be believed, of the full frame. Where to look was decided by the last `wants`."""
-        first, whole = self._looked_s == LONG_AGO, now_s - self._looked_s >= LOOK_EVERY_S
+        first, whole = self._looked_s == LONG_AGO, self._is_due(now_s)
         box = WHOLE if whole else self._box
         found, unread = self._plain(gray, box)
         if not whole and {one.payload for one in found} - self._known:
@@ -69,6 +71,11 @@ class Pipeline:
             self._arm(now_s)
         self._known = frozenset(one.payload for one in found)
         return self._agreement.believed(found, now_s)
+
+    def _is_due(self, now_s: float) -> bool:
+        """Whether the whole frame is to be looked at."""
+        rests = now_s - self._armed_s > REST_AFTER_S
+        return now_s - self._looked_s >= (LOOK_AT_REST_S if rests else LOOK_EVERY_S)
 
     def _plain(self, gray: Gray, box: Box) -> Seen:
         left, top, right, bottom = _pixels(box, gray.shape)

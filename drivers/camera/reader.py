@@ -14,7 +14,6 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 from typing import Any, Literal
 
 from drivers.camera.eye import COMMAND, Ending, Eye
@@ -148,6 +147,7 @@ class _Watch:
         self._shown: asyncio.Future[Picture] | None = None
         self._fresh_s = clock.monotonic_s()  # when there was last a picture
         self._task = asyncio.create_task(self._keep())
+        self._task.add_done_callback(lambda task: self._news.set())
 
     async def next(self) -> tuple[bytes | Reason, Reading]:
         """The next presentation that is still fresh. Raises DeviceError."""
@@ -163,10 +163,7 @@ class _Watch:
                 self._reader.lost_payloads += 1
                 self.presence.again()  # the person is still there, and is read again
             self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GONE_S / 4):
-                    await self._news.wait()
-            self._judge()
+            await self._news.wait()
 
     async def picture(self) -> Picture:
         """The next picture for aiming."""
@@ -209,6 +206,7 @@ class _Watch:
                 self._queue.clear()
                 self.presence.again()
             self._ended(eye, ending)
+            self._judge()
             in_vain = in_vain + 1 if self._reader.beat.pictures in (0, pictures) else 0
             if in_vain >= FAILURES:
                 self._fail("what sees cannot go on", eye.failure.hint if eye.failure else "read the log; run doctor")
@@ -259,6 +257,7 @@ class _Watch:
             if self._is_fresh():
                 self._fresh_s = self._clock.monotonic_s()
                 self._reader.on_alive()
+            self._judge()
         elif isinstance(message, Picture) and self._shown is not None and not self._shown.done():
             self._shown.set_result(message)
 
@@ -271,10 +270,11 @@ class _Watch:
             return
         score = max((one.score for one in look.symbols), default=0.0)
         self._reader.on_look(bool(look.symbols), score)
+        if look.symbols:
+            self._reader.took(age_ns / 1e6)
         presented = self.presence.look([one.payload for one in look.symbols], look.arrived_ns)
         if not presented:
             return
-        self._reader.took(age_ns / 1e6)
         at = Reading(
             utc_ms=now.utc_ms - age_ns // 1_000_000,
             monotonic_ns=look.arrived_ns,

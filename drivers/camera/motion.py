@@ -40,7 +40,7 @@ class Motion:
         self._before: NDArray[Any] | None = None
 
     def watch(self, small: Gray, *, active: bool, ask_moving: bool = True) -> Change | None:
-        """What is there that was not, or None. `active` slows learning; `moving` costs a third, and is asked or False."""
+        """What is there that was not, or None. `active` slows learning; `moving` is False unless asked."""
         picture = small.astype(np.float32)
         if self._background is None or self._before is None or self._background.shape != picture.shape:
             self._background, self._before = picture.copy(), picture

@@ -137,12 +137,13 @@ class World:
         passage: PassageMode,
         roles: tuple[Role, Role] = (Role.ANY, Role.ANY),
         zone: str = "",
+        office_db: Path | None = None,
     ) -> None:
         self._zone = zone
         self.clock = SimulatedClock(NOW_MS)
         self.disk = Disk(seed=1)
         keys = pki.write_office_keys(place / "office-keys")
-        self.office = HeadOffice(place / "office.db", *pki.load_office_keys(place / "office-keys"))
+        self.office = HeadOffice(office_db or place / "office.db", *pki.load_office_keys(place / "office-keys"))
         policies = Policies(hotline="12333", passage_s=PASSAGE_S)
         self.head = ParameterOffice(place / "parameters", keys, policies=policies)
         self.parameters = MemoryParameters(self._files())

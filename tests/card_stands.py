@@ -27,7 +27,7 @@ from simulators.virtual_reader import VirtualSlot
 from terminal.core.model import Reading
 from terminal.ports import CardChannel, CardSlot, DeviceError
 
-NOTICED_S = 0.6  # pcscd looks every 0.4 s
+NOTICED_S = 0.5  # pcscd looks every 0.4 s
 
 
 class Stand(Protocol):

@@ -45,7 +45,7 @@ class TestCardSlot:
             assert b"ONECARD" in channel.atr
             assert await balance(channel) == FEN_5000
             listener.done()
-            await listener.nothing(0.7)
+            await listener.nothing(0.5)
             with pytest.raises(CardGone):
                 await channel.transmit(BALANCE)
             await stand.take_away()
@@ -200,13 +200,14 @@ class TestSerialModule:
 class TestPcsc:
     """What only pcscd can do to us."""
 
-    async def test_pcscd_that_stands_still_is_noticed(self, tmp_path: Path) -> None:
+    async def test_pcscd_that_stands_still_is_noticed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The watchdog tells and counts it, the event loop goes on; when pcscd does, cards are read."""
+        monkeypatch.setattr("drivers.card.connection.DEAF_S", 1.5)
         async with listening("pcsc", tmp_path) as (stand, listener):
             assert isinstance(stand, PcscStand)
             stand.service.signal(b"S")
             beats = asyncio.create_task(_beats())
-            await asyncio.sleep(4.5)
+            await asyncio.sleep(2.8)
             beats.cancel()
             assert await _longest(beats) < 0.25
             assert listener.errors and "no answer" in listener.errors[0].what

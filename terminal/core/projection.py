@@ -131,8 +131,7 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
         case Moved():
             return (ShiftMoved(),)
         case EmergencyOrdered() | GateReported(signal=GateSignal.EMERGENCY_ON | GateSignal.EMERGENCY_OFF):
-            now_ms = entry.at.utc_ms
-            return (Anchored(party=EMERGENCY, anchor=Anchor(id="emergency", first_ms=now_ms, last_ms=now_ms)),)
+            return (Anchored(party=EMERGENCY, anchor=_emergency(entry)),)
         case BoardedFree(persons=persons):
             return (Added(party=SHIFT, id=FREE, window=0, count=persons),)
         case _:
@@ -152,6 +151,13 @@ def ledger_corrected(before: Ledger, effect: Effect, grant: Entry, use: Use, cor
     return ledger.undo(before, effect, _moment(grant), gone, use.persons) if gone else before
 
 
+def _emergency(entry: Entry) -> Anchor:
+    """When it was told of last; `line` says that a person's order lasts: a panel tells of its own again."""
+    lasts = isinstance(entry.fact, EmergencyOrdered) and entry.fact.on
+    return Anchor(id="emergency", first_ms=entry.at.utc_ms, last_ms=entry.at.utc_ms, line=LASTS if lasts else "")
+
+
+LASTS = "lasts"  # an emergency a person ordered and nobody ended
 FREE = "free"  # the sum of free boardings in a shift's ledger
 
 

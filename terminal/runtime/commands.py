@@ -17,7 +17,7 @@ import msgspec
 from terminal.core import projection
 from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Fact, Moved, SignedOff, SignedOn, Voided
 from terminal.core.fares.sentences import amount
-from terminal.core.ledger import SHIFT, Where
+from terminal.core.ledger import EMERGENCY, SHIFT, Where
 from terminal.core.model import EntryName, GateSignal, Reason, Show, Use, UseState
 from terminal.core.route import DOWN, neighbour
 from terminal.core.tariff import Measure
@@ -50,6 +50,9 @@ class Commands:
         self._site = site
         self._vehicle = vehicle
         self._lanes = {lane.rules.name: lane for lane in lanes}
+        kept = site.journal.ledgers((EMERGENCY,)).get(EMERGENCY)
+        if kept is not None and any(one.line == projection.LASTS for one in kept.anchors):
+            site.note_emergency(GateSignal.EMERGENCY_ON)  # ordered before a restart, and nobody ended it
         self.known: Mapping[str, Callable[..., Awaitable[Answer]]] = {
             "sign-on": self.sign_on,
             "sign-off": self.sign_off,

@@ -260,6 +260,8 @@ async def test_an_emergency_ordered_by_a_person(park: World) -> None:
     written = len(park.written())
     assert await park.front.show(phone.code(park.now_s)) is None
     assert len(park.written()) == written
+    await park.restart()
+    assert await park.front.show(phone.code(park.now_s)) is None  # it lasts until somebody ends it
     await asyncio.sleep(100)
     assert (await ask(park, "emergency", "off", "fire brigade", who="8")) == {"emergency": False}
     assert await park.front.show(phone.code(park.now_s)) is Reason.ADMITTED

@@ -16,6 +16,8 @@ SQLITE, SHORT, RECOVERY = f"{DRIVERS}store_sqlite.py", f"{DRIVERS}store_hostile.
 OFFICE, UPLOADER, SETTINGS = f"{DRIVERS}office_https.py", "tests/runtime/test_uploader.py", "tests/test_settings.py"
 PARK, BUS, OFFLINE = f"{STORIES}park.py", f"{STORIES}bus.py", f"{STORIES}offline.py"
 PARAMETERS, CUTS, CANARY = f"{CORE}parameters_load.py", "tests/rigs/test_cuts.py", "tests/test_canary.py"
+SLOT, PRESENTED = "tests/contracts/test_card_slot.py", "tests/contracts/test_card_presentations.py"
+CARDS = "tests/test_card_abuse.py"
 BLINDED = "tests/blinded/test_camera_abuse.py"
 DECODING, LOGS, COMMANDS = f"{DRIVERS}camera_decoding.py", "tests/test_logs.py", "tests/cli/test_commands.py"
 
@@ -163,6 +165,69 @@ CODE_CASES = {
         _in(CAMERA, "test_a_process_that_fails_is_replaced", "test_a_process_that_talks_nonsense_is_ended")
         + _in(f"{DRIVERS}camera_confinement.py", "test_memory_has_a_limit")
         + _in(BLINDED, "test_case_25_what_sees_is_killed_hung_and_bombed"),
+    ),
+}
+
+CARD_CASES = {
+    26: Case(
+        "a card that answers 61xx for ever → gone at the tap's budget, the next card is served",
+        _in(SLOT, "TestCardSlot::test_a_hostile_card_is_bounded")
+        + _in(CARDS, "test_26_27_28_32_what_a_card_answers")
+        + _in(f"{CORE}apdu.py", "test_61xx_for_ever_ends_at_the_budget"),
+    ),
+    27: Case(
+        "6Cxx for ever, another length each time → one command more, then its answer stands",
+        _in(SLOT, "TestCardSlot::test_a_hostile_card_is_bounded") + _in(CARDS, "test_26_27_28_32_what_a_card_answers"),
+    ),
+    28: Case(
+        "an answer of 64 KB, of no byte, of one → bounded; no answer, or none that counts",
+        _in(SLOT, "TestCardSlot::test_a_hostile_card_is_bounded") + _in(CARDS, "test_26_27_28_32_what_a_card_answers"),
+    ),
+    29: Case(
+        "lengths past the end, a thousand levels, tags twice → refused",
+        _in(CARDS, "test_29_tlv_that_does_not_hold_together")
+        + _in(f"{CORE}tlv.py", "test_find", "test_a_thousand_levels_are_not_followed", "test_whatever_the_bytes"),
+    ),
+    30: Case(
+        "removed at every command → no fare without its entry; back again, the debit is settled",
+        _in("tests/test_torn.py", "test_card_entries_and_head_office_agree")
+        + _in(CARDS, "test_30_removed_at_every_command")
+        + _in(SLOT, "TestCardSlot::test_a_card_that_leaves"),
+    ),
+    31: Case(
+        "two cards, or another card in mid-tap → refused, or one after the other; never the wrong one",
+        _in(CARDS, "test_31_two_cards_and_a_card_swapped", "test_31_served_in_turn_where_the_site_says_so")
+        + _in(SLOT, "TestTwoCards::test_neither_is_alone"),
+    ),
+    32: Case(
+        "a card that says nothing for ever → gone on our own clock, and nothing else waited",
+        _in(SLOT, "TestCardSlot::test_a_mute_card_holds_up_nobody")
+        + _in(CARDS, "test_26_27_28_32_what_a_card_answers"),
+    ),
+    33: Case("a random or copied number → never an identity", _in(CARDS, "test_33_a_number_proves_nothing")),
+    34: Case(
+        "a right answer 300 ms late → refused or told, as the site says; always written down",
+        _in(CARDS, "test_34_an_answer_that_took_a_detour"),
+    ),
+    35: Case(
+        "a counter below the one last seen → refused, nothing is mended by itself",
+        _in(CARDS, "test_35_a_counter_that_fell"),
+    ),
+    36: Case(
+        "pcscd killed, the reader unplugged in mid-tap → the card is gone, read again within 5 s, nothing restarted",
+        _in(
+            SLOT,
+            "TestCardSlot::test_unplugged_and_plugged_in_again",
+            "TestPcsc::test_pcscd_that_stands_still_is_noticed",
+        )
+        + _in(PRESENTED, "test_nothing_grows_when_pcscd_dies")
+        + _in(CARDS, "test_36_the_reader_is_unplugged_in_a_tap"),
+    ),
+    37: Case(
+        "cards held out by the thousand → no handle, descriptor, thread or memory more",
+        _in(PRESENTED, "test_nothing_grows_with_presentations", "test_nothing_grows_on_the_serial_line")
+        + _in(PRESENTED, "test_a_leak_is_noticed")
+        + _in(CARDS, "test_37_a_thousand_cards"),
     ),
 }
 
@@ -378,5 +443,5 @@ BOX_CASES = {
     ),
 }
 
-CASES: dict[int, Case] = CODE_CASES | LINE_CASES | STORAGE_CASES | CLOCK_CASES | UPLOAD_CASES | BOX_CASES
-WANTED = [*range(1, 26), *range(38, 41), *range(44, 74), *range(88, 98)]
+CASES: dict[int, Case] = CODE_CASES | CARD_CASES | LINE_CASES | STORAGE_CASES | CLOCK_CASES | UPLOAD_CASES | BOX_CASES
+WANTED = [*range(1, 41), *range(44, 74), *range(88, 98)]

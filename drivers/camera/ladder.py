@@ -19,6 +19,7 @@ from drivers.camera.zxing import Seen, Zxing
 
 EXTRA_RUNGS = 6  # for what was found and not read, once something else was read
 SMALLEST_SIDE = 640  # pixels: a picture is not made smaller than this
+PART = 600_000  # pixels: more is not a part
 LARGEST_SIDE = 2000  # pixels: a picture is not enlarged beyond this
 
 
@@ -30,19 +31,26 @@ class Rung(NamedTuple):
     scale: tuple[float, float] = (1.0, 1.0)
     black_and_white: bool = False  # the treatment leaves no grays
     zbar: bool = False
+    part: bool = False  # for what moved, not for a whole frame: it would take too long
 
 
 HALF = (0.5, 0.5)
+DOUBLE = (2.0, 2.0)
 MATRIX_RUNGS = (
+    Rung("double, outlined", lambda gray: pictures.outlined(gray, 21, 1), DOUBLE, black_and_white=True, part=True),
     Rung("half, dark parts merged", lambda gray: pictures.bent(gray, 6), HALF),
     Rung("half, flattened finely", lambda gray: pictures.flattened(gray, 15), HALF, black_and_white=True),
     Rung("half, thickened", pictures.thickened, HALF),
     Rung("half, flattened brightly", lambda gray: pictures.flattened(gray, 25, -5), HALF, black_and_white=True),
     Rung("inverted", lambda gray: 255 - gray),
+    Rung("double, sharpened", lambda gray: pictures.sharpened(gray, 3, 3), DOUBLE, part=True),
     Rung("half as high", lambda gray: gray, (1.0, 0.5)),
     Rung("half, sharpened", pictures.sharpened, HALF),
     Rung("thickened", pictures.thickened),
     Rung("flattened", lambda gray: pictures.flattened(gray, 25), black_and_white=True),
+    Rung(
+        "double, outlined widely", lambda gray: pictures.outlined(gray, 31, 3), DOUBLE, black_and_white=True, part=True
+    ),
     Rung("zbar, half, flattened", lambda gray: pictures.flattened(gray, 25), HALF, zbar=True),
     Rung("zbar, half", lambda gray: gray, HALF, zbar=True),
     Rung("only the darkest", lambda gray: pictures.cut(gray, 30), black_and_white=True),
@@ -52,15 +60,15 @@ MATRIX_RUNGS = (
 )
 KIOSK_RUNGS = (  # dear, or seldom of use: for who has time
     Rung("dark parts merged", lambda gray: pictures.bent(gray, 3)),
-    Rung("double, evened", pictures.evened, (2.0, 2.0)),
+    Rung("double, evened", pictures.evened, DOUBLE),
     Rung("flattened finely", lambda gray: pictures.flattened(gray, 21), black_and_white=True),
-    Rung("double, sharpened", pictures.sharpened, (2.0, 2.0)),
+    Rung("double, sharpened a little", pictures.sharpened, DOUBLE),
 )
 LINEAR_RUNGS = (
     Rung("zbar, bars", lambda gray: gray, zbar=True),
-    Rung("bars, double", lambda gray: gray, (2.0, 2.0)),
+    Rung("bars, double", lambda gray: gray, DOUBLE),
     Rung("bars, evened", pictures.evened),
-    Rung("zbar, bars, double", lambda gray: gray, (2.0, 2.0), zbar=True),
+    Rung("zbar, bars, double", lambda gray: gray, DOUBLE, zbar=True),
 )
 
 
@@ -86,6 +94,10 @@ class Ladder:
         seen = self._all.read(gray, PLAIN)
         return Seen(undisputed(seen.symbols), seen.unread)
 
+    def suits(self, number: int, gray: Gray) -> bool:
+        """Whether a rung is worth its time on a picture of this size."""
+        return not self._steps[number % len(self._steps)][0].part or gray.size <= PART
+
     def attempt(self, number: int, gray: Gray) -> Seen:
         """One rung, counted from 0; corners in the pixels of `gray`. A picture without pixels holds nothing."""
         if not gray.size:
@@ -106,7 +118,7 @@ class Ladder:
         symbols, unread = self.plain(gray)
         yield symbols
         tried = 0
-        for number in range(len(self)):
+        for number in (one for one in range(len(self)) if self.suits(one, gray)):
             if symbols and (not unread or tried >= EXTRA_RUNGS):
                 return
             tried += bool(symbols)

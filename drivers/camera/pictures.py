@@ -32,6 +32,11 @@ def flattened(gray: Gray, around: int, below: int = 3) -> Gray:
     return cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY, around, below)
 
 
+def outlined(gray: Gray, around: int, below: int) -> Gray:
+    """As `flattened`, but nearer pixels count more: small modules that run into each other come apart."""
+    return cv2.adaptiveThreshold(gray, 255, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, cv2.THRESH_BINARY, around, below)
+
+
 def evened(gray: Gray) -> Gray:
     """Divided by its own blur, so that a shadow's edge is no edge any more."""
     block = max(1, max(gray.shape) // 160)

@@ -20,7 +20,7 @@ from drivers.camera.symbols import Symbol, merged
 from drivers.camera.zxing import Seen
 
 ACTIVE_S = 0.4  # after the last motion: hands hold still
-LADDER_S = 1.0  # of misses
+LADDER_S = 1.5  # of misses: half a second to come in, a second held out
 REARM_S = 3.0  # in a picture that never stands still
 LOOK_EVERY_S, LOOK_AT_REST_S, REST_AFTER_S = 0.9, 3.0, 5.0
 MARGIN_PX = 16  # around what changed
@@ -86,11 +86,12 @@ class Pipeline:
         """One rung at a gate, at a kiosk all of them until one reads."""
         left, top, right, bottom = _pixels(box, gray.shape)
         part, found = gray[top:bottom, left:right], list[Symbol]()
-        for _ in range(len(self._ladder) if self.mode == "kiosk" else 1):
-            found = self._ladder.attempt(self._rung, part).symbols
-            self._rung += 1
-            if found:
-                break
+        for _ in range(len(self._ladder)):
+            number, self._rung = self._rung, self._rung + 1
+            if self._ladder.suits(number, part):
+                found = self._ladder.attempt(number, part).symbols
+                if found or self.mode == "gate":
+                    break
         return [one.moved(left, top) for one in found]
 
     def _arm(self, now_s: float) -> None:

@@ -214,7 +214,7 @@ def test_an_idle_camera_is_looked_at_once_a_second_then_less() -> None:
         if pipeline.wants(small(empty), frame / 30):
             looks.append(frame)
             assert pipeline.look(empty, frame / 30) == []
-    assert 3 <= len([frame for frame in looks if 40 < frame <= 150]) <= 5
+    assert 3 <= len([frame for frame in looks if 50 < frame <= 150]) <= 5
     assert 7 <= len([frame for frame in looks if frame > 180]) <= 9
 
 

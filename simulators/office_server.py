@@ -15,6 +15,7 @@ import json
 import signal
 import ssl
 import sys
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -243,6 +244,10 @@ async def _serve(options: argparse.Namespace, office: HeadOffice) -> None:
     await server.stop()
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def main() -> None:
     """Run head office, or import an export file into it."""
     parser = argparse.ArgumentParser(prog="python -m simulators.office_server")
@@ -253,7 +258,7 @@ def main() -> None:
     parser.add_argument("--import", dest="file", type=Path, help="take an export file instead of listening")
     options = parser.parse_args()
     receipt_key, sealing_key = load_office_keys(options.dir / "office-keys")
-    office = HeadOffice(options.dir / "office.db", receipt_key, sealing_key)
+    office = HeadOffice(options.dir / "office.db", receipt_key, sealing_key, now_ms=_now_ms)
     if options.file is not None:
         try:
             print(json.dumps(import_file(office, options.file.read_bytes())))

@@ -29,7 +29,7 @@ _ENTRIES = (
     "ON p.first_row = (SELECT max(first_row) FROM epochs WHERE first_row <= e.row) "
 )
 RECEIPTS = (None, 1, 2)
-REMEMBERED = ("key_number", "parameter_version")
+REMEMBERED = ("key_number", "parameter_version", "lowered_row")
 
 # --------------------------------------------------------------------------- writing
 
@@ -293,15 +293,17 @@ def head(db: apsw.Connection) -> Head:
     last = next(entries(db, "ORDER BY e.row DESC LIMIT 1"), None)
     if last is None:  # a new journal, or one that lost all behind its anchor
         return msgspec.structs.replace(last_anchor(db), **remembered)
-    newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1000)"
+    newest = "SELECT max(at_ms) FROM (SELECT at_ms FROM entries WHERE row >= ? ORDER BY row DESC LIMIT 1000)"
+    lowered_row = remembered.get("lowered_row", 0)
     return Head(
         name=last.name,
         hash=last.hash,
-        floor_ms=_number(db, newest),
+        floor_ms=_number(db, newest, lowered_row),
         unsent=_number(db, "SELECT count(*) FROM entries WHERE receipt IS NULL"),
         row=last.row,
         key_number=remembered.get("key_number", 0),
         parameter_version=remembered.get("parameter_version", 0),
+        lowered_row=lowered_row,
     )
 
 

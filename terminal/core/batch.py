@@ -49,6 +49,7 @@ class Statement(Value, frozen=True):
     terminal: str
     name: EntryName | None
     hash: bytes
+    at_ms: int | None = None  # head office's time, where it says it
 
 
 def cut(terminal: str, run: Sequence[StoredEntry]) -> Batch:
@@ -84,9 +85,12 @@ def read_receipt(data: bytes, keys: OfficeKeys, batch: Batch) -> Receipt:
 def read_statement(data: bytes, keys: OfficeKeys, terminal: str) -> Statement:
     """Head office's signed word of what it holds last. Raises NotAReceipt."""
     match _signed(data, keys):
-        case {0: "last", 1: str(named), 2: bytes(epoch), 3: int(sequence), 4: bytes(digest)} if named == terminal:
+        case {0: "last", 1: str(named), 2: bytes(epoch), 3: int(sequence), 4: bytes(digest), **more} if (
+            named == terminal
+        ):
             name = EntryName(epoch=epoch, sequence=sequence) if sequence else None
-            return Statement(terminal=terminal, name=name, hash=digest)
+            said = more.get(5)
+            return Statement(terminal=terminal, name=name, hash=digest, at_ms=said if type(said) is int else None)
     raise NotAReceipt("not a statement about this terminal")
 
 

@@ -187,6 +187,13 @@ class GateUnanswered(Value, frozen=True, tag="gate_unanswered"):
     sent: bool
 
 
+class FloorLowered(Value, frozen=True, tag="floor_lowered"):
+    """Head office's signed time and the system's clock agree that the journal's time ran ahead: it comes down."""
+
+    to_ms: int
+    was_ms: int
+
+
 class Alarm(Value, frozen=True, tag="alarm"):
     """A person must hear of this. `kind` is a closed list per writer; `detail` names no rider."""
 
@@ -230,6 +237,7 @@ Fact = (
     | BoardedFree
     | Voided
     | EmergencyOrdered
+    | FloorLowered
     | Alarm
     | Commanded
     | Reissued
@@ -280,11 +288,12 @@ class Head(Value, frozen=True):
 
     name: EntryName
     hash: bytes
-    floor_ms: int  # the greatest journalled time
+    floor_ms: int  # the greatest journalled time since it was last lowered
     unsent: int  # entries without a receipt
     row: int
     key_number: int = 0  # the last content key's number: never used twice by one terminal
     parameter_version: int = 0  # the newest parameter set that was ever in force
+    lowered_row: int = 0  # of the last entry that lowered the floor
 
 
 class Refused(Value, frozen=True):
@@ -370,12 +379,14 @@ def advance(head: Head, entry: Entry, digest: bytes) -> Head:
     fact = entry.fact
     key = fact.number if isinstance(fact, ContentKey) else 0
     version = fact.version if isinstance(fact, ParametersChanged) else 0
+    row, lowered = head.row + 1, isinstance(fact, FloorLowered)
     return Head(
         name=entry.name,
         hash=digest,
-        floor_ms=max(head.floor_ms, entry.at.utc_ms),
+        floor_ms=entry.at.utc_ms if lowered else max(head.floor_ms, entry.at.utc_ms),
         unsent=head.unsent + 1,
-        row=head.row + 1,
+        row=row,
+        lowered_row=row if lowered else head.lowered_row,
         key_number=max(head.key_number, key),
         parameter_version=max(head.parameter_version, version),
     )

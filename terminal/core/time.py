@@ -5,6 +5,7 @@ Laws of this file:
 - While the process lives and the system's clock is not synchronised, the floor runs on with CLOCK_MONOTONIC: a clock
   that was set back, or died, stops nobody's validity and no gate. A synchronised clock behind the floor is the right
   one (it was the floor that was wrong): the floor stands until it has caught up.
+- Only two witnesses together lower the floor: head office's signed time, and the system's clock.
 - A service day is named by the date on which it starts, in the tariff's own zone.
 """
 
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from terminal.core.model import Instant, Reading, TimeSource, Value
 
 UNSYNCHRONISED_MS = 16_000  # what the kernel itself takes for a clock nobody has set right (adjtimex(2))
+AGREE_MS = 300_000  # two witnesses of the same time
 SLACK_MS = 1000  # two readings of two clocks are never taken in one instant
 
 
@@ -40,6 +42,15 @@ def settle(reading: Reading, floor_ms: int, since: Floor | None = None) -> Insta
         source=TimeSource.FLOOR if behind else TimeSource.SYSTEM,
         monotonic_ns=reading.monotonic_ns,
     )
+
+
+def lowered_ms(reading: Reading, floor_ms: int, office_ms: int) -> int | None:
+    """What a floor may come down to: where head office's signed time and the system's clock agree within AGREE_MS and
+    the floor is ahead of both by more than that. None: it stays.
+    """
+    right_ms = max(reading.utc_ms, office_ms)
+    agree = abs(reading.utc_ms - office_ms) <= AGREE_MS
+    return right_ms if agree and floor_ms - right_ms > AGREE_MS else None
 
 
 def service_day(utc_ms: int, time_zone: str, starts: str) -> date:

@@ -13,9 +13,11 @@ import logging
 import secrets
 from collections.abc import Mapping
 
+import msgspec
+
 from terminal.core import sealing
 from terminal.core.debit import Debit
-from terminal.core.entries import Draft, Entry, Fact, Head, Receipt, StoredEntry
+from terminal.core.entries import Draft, Entry, Fact, FloorLowered, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.model import EntryName, Instant, Reading, Ref, Use
 from terminal.core.parameters import OfficeKeys
@@ -115,6 +117,14 @@ class Journal:
     def instant(self, reading: Reading) -> Instant:
         """The interval of UTC a reading stands for, never behind the greatest journalled time."""
         return settle(reading, self._store.head().floor_ms, self._floor)
+
+    async def lower_floor(self, to_ms: int, reading: Reading) -> None:
+        """The floor was wrong: it comes down, and an entry says so. Raises StoreFull or StoreBroken."""
+        was_ms = self._store.head().floor_ms
+        at = settle(msgspec.structs.replace(reading, utc_ms=to_ms), 0)
+        await self._store.append(Draft(fact=FloorLowered(to_ms=to_ms, was_ms=was_ms), at=at))
+        self._floor = Floor(utc_ms=to_ms, monotonic_ns=reading.monotonic_ns)
+        self.grown.set()
 
     def behind_ms(self, reading: Reading) -> int:
         """How far the system's clock stands behind the journal; 0 where it does not."""

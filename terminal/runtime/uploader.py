@@ -30,10 +30,12 @@ from terminal.core.batch import Batch, NotAReceipt, Statement
 from terminal.core.entries import Alarm, BadEntry, Decided, Entry, Receipt, StoredEntry, decode
 from terminal.core.model import Instant, Value
 from terminal.core.parameters import OfficeKeys
+from terminal.core.time import AGREE_MS, lowered_ms
 from terminal.ports import Clock, Office, OfficeError, StoreFull
 from terminal.runtime.journal import Journal
 
 CONFLICT = "conflict"  # head office holds another entry under this name
+ASK_AGAIN_S = 60.0  # where the journal's time is in doubt
 ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Uploader:
         self._limit = self._rules.batch_entries
         self._fresh_row = journal.head().row + 1
         self._asked = False
+        self._asked_s = -ASK_AGAIN_S
         self._backlog_next = False
         self._tried: set[int] = set()  # rows sent at least once, without a receipt
         self._parked: dict[int, Parked] = {}  # by row
@@ -128,8 +131,11 @@ class Uploader:
     # ----------------------------------------------------------------------- one round
 
     async def _something_to_send(self) -> None:
-        """Wait for a new entry, or until a parked one is due."""
-        due_s = min((parked.due_s for parked in self._parked.values()), default=None)
+        """Wait for a new entry, or until a parked one, or the question for the time, is due."""
+        dues_s = [parked.due_s for parked in self._parked.values()]
+        if self._is_behind():
+            dues_s.append(self._asked_s + ASK_AGAIN_S)
+        due_s = min(dues_s, default=None)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(due_s):
                 await self._journal.grown.wait()
@@ -248,11 +254,16 @@ class Uploader:
 
     async def _ask_once(self) -> None:
         if self._asked:
-            return
+            if not self._is_behind() or self._clock.monotonic_s() < self._asked_s + ASK_AGAIN_S:
+                return
+            self._asked_s = self._clock.monotonic_s()
         try:
             held = batches.read_statement(await self._office.last_held(), self._keys(), self._journal.terminal)
         except NotAReceipt as error:
             raise OfficeError(f"no statement: {error}", alarm="receipt_bad") from error
+        await self._mind_time(held)
+        if self._asked:
+            return
         if not self._knows(held):
             try:
                 await self._begin_epoch("head office holds entries this journal does not: an old disk came back")
@@ -260,6 +271,19 @@ class Uploader:
                 raise OfficeError("a new epoch is needed, and the disk is full") from error
         self._asked = True
         await self._reissue()
+
+    def _is_behind(self) -> bool:
+        """Whether the clock stands far behind the journal: then head office is asked again, once a minute."""
+        return self._journal.behind_ms(self._clock.read()) > AGREE_MS
+
+    async def _mind_time(self, held: Statement) -> None:
+        """Where head office and the clock agree that the journal's time ran ahead, it comes down."""
+        reading = self._clock.read()
+        to_ms = None if held.at_ms is None else lowered_ms(reading, self._journal.head().floor_ms, held.at_ms)
+        if to_ms is not None:
+            log.error("floor lowered", extra={"to_ms": to_ms})
+            with suppress(StoreFull):  # asked again in a minute
+                await self._journal.lower_floor(to_ms, reading)
 
     def _knows(self, held: Statement) -> bool:
         return held.name is None or self._journal.holds(held.name, held.hash)

@@ -18,6 +18,7 @@ from terminal.core.entries import (
     DebitSettled,
     Decided,
     EpochBegan,
+    FloorLowered,
     ParametersChanged,
     PassageUnknown,
     Receipt,
@@ -304,6 +305,20 @@ class TestStore:
         store = make()
         head = store.open("T1", at())
         assert (head.floor_ms, head.parameter_version, head.key_number) == (NOON_MS + 5000, 12, 4)
+        await store.close()
+
+    async def test_a_lowered_floor_stays_down(self, make: Make) -> None:
+        """Ten years ahead, lowered, and gone on from there: after a restart the floor is where it was."""
+        store = make()
+        store.open("T1", at())
+        await store.append(draft(ms=NOON_MS + 10**11))
+        assert store.head().floor_ms == NOON_MS + 10**11
+        await store.append(draft(FloorLowered(to_ms=NOON_MS + 5, was_ms=NOON_MS + 10**11), NOON_MS + 5))
+        await store.append(draft(ms=NOON_MS + 7))
+        assert store.head().floor_ms == NOON_MS + 7
+        await store.close()
+        store = make()
+        assert store.open("T1", at()).floor_ms == NOON_MS + 7
         await store.close()
 
     async def test_one_terminal(self, make: Make) -> None:

@@ -123,6 +123,9 @@ def test_head_office_says_what_it_holds() -> None:
     """The newest entry, or that there is none."""
     held = batches.read_statement(signed(STATEMENT), KEYS, "bus-1")
     assert (held.name, held.hash) == (EntryName(epoch=EPOCH, sequence=9), RUN[-1].hash)
+    assert held.at_ms is None
+    assert batches.read_statement(signed(STATEMENT | {5: 1_800_000_000_000}), KEYS, "bus-1").at_ms == 1_800_000_000_000
+    assert batches.read_statement(signed(STATEMENT | {5: True}), KEYS, "bus-1").at_ms is None
     nothing = batches.read_statement(signed(STATEMENT | {2: b"", 3: 0, 4: b""}), KEYS, "bus-1")
     assert nothing.name is None
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from terminal.core.model import Reading, TimeSource
-from terminal.core.time import Floor, month_end_ms, service_day, settle
+from terminal.core.time import Floor, lowered_ms, month_end_ms, service_day, settle
 
 
 def ms(text: str) -> int:
@@ -40,6 +40,26 @@ def test_the_floor_runs_on(sentence: str, utc_ms: int, after_ms: int, expected: 
     at_ns = since.monotonic_ns + after_ms * 1_000_000
     found = settle(Reading(utc_ms=utc_ms, monotonic_ns=at_ns, uncertainty_ms=30_000), 100_000, since)
     assert (found.utc_ms, found.source) == expected, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "system_s", "floor_s", "office_s", "expected_s"),
+    [
+        ("both say the same, and the floor ran away", 10_000, 99_000, 10_001, 10_001),
+        ("the later of the two", 10_200, 99_000, 10_000, 10_200),
+        ("the floor is ahead by less than would matter", 10_000, 10_300, 10_000, None),
+        ("the clock says otherwise", 9_000, 99_000, 10_000, None),
+        ("the clock agrees with the floor", 99_000, 99_000, 10_000, None),
+        ("the floor is behind", 10_000, 9_000, 10_000, None),
+    ],
+)
+def test_two_witnesses_lower_the_floor(
+    sentence: str, system_s: int, floor_s: int, office_s: int, expected_s: int | None
+) -> None:
+    """Within five minutes of each other, and the floor more than that ahead of both."""
+    reading = Reading(utc_ms=system_s * 1000, monotonic_ns=0)
+    expected = None if expected_s is None else expected_s * 1000
+    assert lowered_ms(reading, floor_s * 1000, office_s * 1000) == expected, sentence
 
 
 def test_a_synchronised_clock_is_believed_as_soon_as_it_has_caught_up() -> None:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from simulators.phone import Phone
-from terminal.core.entries import Alarm, Decided, Entry, PassageAnnulled
+from terminal.core.entries import Alarm, Decided, Entry, FloorLowered, PassageAnnulled
 from terminal.core.model import Reason, TimeSource, Verdict
 from terminal.core.time import UNSYNCHRONISED_MS, settle
 from tests.stories.world import NOW_MS, PASSAGE_S, World, bus, park
@@ -62,6 +62,7 @@ async def test_the_clock_is_set_back_while_running(bus: World) -> None:
 @bus
 async def test_a_clock_that_ran_ahead_and_is_set_right_serves_again_once_it_has_caught_up(bus: World) -> None:
     """Ten minutes ahead for a while: until the right clock is there too, codes look old; then all is as before."""
+    bus.network.up = False
     bus.clock.error_ms = 600_000
     await asyncio.sleep(2)
     assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.CODE_EXPIRED
@@ -71,6 +72,52 @@ async def test_a_clock_that_ran_ahead_and_is_set_right_serves_again_once_it_has_
     await asyncio.sleep(310)
     assert await bus.front.show(Phone("cedar").code(bus.now_s)) is Reason.PAID
     assert {"clock_jumped", "clock_behind"} <= set(alarms(bus))
+
+
+@bus
+async def test_ten_years_ahead_and_back_expires_nothing_for_ever(bus: World) -> None:
+    """A satellite's week counter rolled over: the clock is right again, and head office's signed time agrees."""
+    bus.clock.error_ms = 10 * YEAR_MS
+    await asyncio.sleep(2)
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.AUTHORISATION_EXPIRED
+    await asyncio.sleep(30)
+    bus.clock.error_ms = 0
+    assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.AUTHORISATION_EXPIRED
+    await asyncio.sleep(130)
+    assert await bus.front.show(Phone("cedar").code(bus.now_s)) is Reason.PAID
+    (lowered,) = bus.facts(FloorLowered)
+    assert lowered.was_ms - lowered.to_ms > 9 * YEAR_MS
+    await bus.restart()
+    assert await bus.front.show(Phone("daisy").code(bus.now_s)) is Reason.PAID
+    assert taps(bus)[-1].at.source is TimeSource.SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("sentence", "clock_ms", "office_ms"),
+    [
+        ("an old statement, held up again, and a right clock", 0, -HOUR_MS),
+        ("a clock set back, and a right statement", -HOUR_MS, 0),
+        ("a statement from the future", 0, HOUR_MS),
+    ],
+)
+def test_one_witness_alone_lowers_nothing(sentence: str, clock_ms: int, office_ms: int, tmp_path: Path) -> None:
+    """Whoever sets the clock, or holds up an old word of head office, revives no code."""
+
+    @bus
+    async def told(bus: World) -> None:
+        bus.office.now_ms = lambda: bus.clock.true_ms() + office_ms
+        old = Phone("amber").code(bus.now_s)
+        await asyncio.sleep(3600)
+        assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.PAID
+        bus.clock.error_ms, bus.clock.uncertainty_ms = clock_ms, UNSYNCHRONISED_MS
+        await asyncio.sleep(200)
+        await bus.restart()
+        await asyncio.sleep(200)
+        assert await bus.front.show(old) is Reason.CODE_EXPIRED
+        assert bus.facts(FloorLowered) == []
+        assert in_order(bus.written())
+
+    told(tmp_path)
 
 
 @bus

@@ -144,6 +144,7 @@ class World:
         self.disk = Disk(seed=1)
         keys = pki.write_office_keys(place / "office-keys")
         self.office = HeadOffice(office_db or place / "office.db", *pki.load_office_keys(place / "office-keys"))
+        self.office.now_ms = self.clock.true_ms
         policies = Policies(hotline="12333", passage_s=PASSAGE_S)
         self.head = ParameterOffice(place / "parameters", keys, policies=policies)
         self.parameters = MemoryParameters(self._files())

@@ -10,13 +10,13 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal", "decode", "camera", "card", "services")
+NAMES = ("verify", "tap", "memory", "journal", "load", "start", "upload", "decode", "camera", "card", "services")
 
 
 def main() -> None:
     """Run one benchmark, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=(*NAMES, "all"))
+    parser.add_argument("name", choices=(*NAMES, "soak", "all"))
     parser.add_argument("--json", action="store_true", help="nothing but the JSON object on standard output")
     parser.add_argument("--quick", action="store_true", help="a few rounds, to see that it runs; figures mean nothing")
     options, rest = parser.parse_known_args()

@@ -74,9 +74,16 @@ async def bus(place: Path) -> AsyncIterator[Bus]:
 
 @asynccontextmanager
 async def terminal_of(
-    place: Path, config: str, prepare: Callable[[ParameterOffice], None] = lambda office: None, **environment: str
+    place: Path,
+    config: str,
+    prepare: Callable[[ParameterOffice], None] = lambda office: None,
+    trouble: int = 0,
+    **environment: str,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Head office and a terminal of this configuration, both ready; `prepare` changes the parameters first."""
+    """Head office and a terminal of this configuration, both ready; `prepare` changes the parameters first.
+
+    `trouble`: of a hundred requests to head office, how many meet trouble.
+    """
     settings = tomllib.loads(config)["terminal"]
     authority = pki.Authority(place / "pki")
     authority.issue("office", server=True)
@@ -85,12 +92,12 @@ async def terminal_of(
     parameters = ParameterOffice(place / "parameters", office_keys, policies=Policies(passage_s=6))
     prepare(parameters)
     parameters.publish(time.time_ns() // 10**6)
-    office = await _start(place, "simulators.office_server", "--dir", str(place))
+    office = await start(place, "simulators.office_server", "--dir", str(place), "--trouble", str(trouble))
     assert office.stdout is not None
     port = json.loads(await office.stdout.readline())["port"]
     file = place / "terminal.toml"
     file.write_text(config.replace("18443", str(port)), encoding="utf-8")
-    terminal = await _start(place, "terminal", "run", str(file), **environment)
+    terminal = await start(place, "terminal", "run", str(file), **environment)
     try:
         await _ready(place / settings["state_dir"] / "status.json")
         yield terminal
@@ -106,7 +113,8 @@ def _folder(path: Path) -> Path:
     return path
 
 
-async def _start(place: Path, *module: str, **environment: str) -> asyncio.subprocess.Process:
+async def start(place: Path, *module: str, **environment: str) -> asyncio.subprocess.Process:
+    """A module as a process of its own; what it says on standard error goes to a log in `place`."""
     with (place / f"{module[0]}.log").open("ab") as log:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", *module, stdout=asyncio.subprocess.PIPE, stderr=log, env=os.environ | environment

@@ -68,7 +68,7 @@ async def _singles(store: SqliteStore, raw: int, rounds: int) -> tuple[float, fl
     ours, limit = [], []
     for _ in range(rounds):
         written = []
-        for draft in [_draft() for _ in range(TEN)]:
+        for draft in [a_draft() for _ in range(TEN)]:
             began = time.perf_counter_ns()
             entry = await store.append(draft)
             ours.append(time.perf_counter_ns() - began)
@@ -81,7 +81,7 @@ async def _groups(store: SqliteStore, raw: int, groups: int) -> tuple[float, flo
     ours, limit = [], []
     before = store.commits
     for _ in range(groups):
-        drafts = [_draft() for _ in range(GROUP)]
+        drafts = [a_draft() for _ in range(GROUP)]
         began = time.perf_counter_ns()
         entries = await asyncio.gather(*(store.append(draft) for draft in drafts))
         ours.append(time.perf_counter_ns() - began)
@@ -97,7 +97,7 @@ def _write(raw: int, data: bytes) -> int:
     return time.perf_counter_ns() - began
 
 
-def _draft() -> Draft:
+def a_draft() -> Draft:
     """A paid ride as a bus writes it, with 332 bytes of sealed evidence."""
     at = _at()
     evidence = Evidence(

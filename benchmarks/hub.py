@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from benchmarks.bus import Bus, terminal_of
+from benchmarks.bus import Bus, stand_aside, terminal_of
 from simulators.gate import Board
 from simulators.phone import Phone
 from simulators.scan_module import ScanModule
@@ -129,7 +129,7 @@ class Hub:
     async def serve(self, stretches: list[Stretch], took: list[int], trouble: Random | None = None) -> int:
         """Let people come; nanoseconds of each tap go to `took`. The number nobody opened for."""
         queues = [asyncio.Queue[Person | None]() for _ in self.gates]
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as makers:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=stand_aside) as makers:
             gates = [asyncio.create_task(_serve(*pair, took, trouble)) for pair in zip(self.gates, queues, strict=True)]
             first = 0
             begin_s, turn = asyncio.get_running_loop().time() + AHEAD_S, itertools.cycle(queues)

@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-.PHONY: run test check lint types tests bench days blind chaos cuts damage faults torn fuzz cards picture clean
+.PHONY: run test check lint types tests bench soak days blind chaos cuts damage faults torn fuzz cards picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -28,6 +28,10 @@ tests:          ## in random order, with branch coverage of terminal/core at 100
 bench:          ## every benchmark; the last line is one JSON object
 	@tools/setup dev
 	@$(PYTHON) -m benchmarks all --json
+
+soak:           ## does anything grow? MINUTES=30 at thirty taps a second, with trouble; one JSON object
+	@tools/setup dev
+	@$(PYTHON) -m benchmarks soak --json --minutes $(or $(MINUTES),30)
 
 days:           ## simulated days: SEEDS=1-200, or PLANT=name (PLANT=list names them)
 	@tools/setup dev

@@ -1,31 +1,22 @@
-"""A hub: twelve gates on one terminal, and a stream of people for them.
+"""A hub: twelve gates on one terminal.
 
 Laws of this file:
 - As bus.py: a terminal and head office in processes of their own, far ends of paced ptys here. Every gate's board ends
   its pulse itself, so that one request opens it; its line is asked once a second whether it is there.
-- People come when they come: each has a time, and goes to the gate whose turn it is. Nobody's code is used twice; codes
-  are made by another process, stamped with the time they will be shown at.
 """
 
 import asyncio
-import itertools
 import json
-import time
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
-from benchmarks.bus import Bus, stand_aside, terminal_of
+from benchmarks.bus import Bus, terminal_of
 from simulators.gate import Board
-from simulators.phone import Phone
 from simulators.scan_module import ScanModule
 
-GATES, CHUNK = 12, 100
-AHEAD_S = 5.0  # codes are ordered so long before they are needed, at least
+GATES = 12
 ORDER = bytes((6, 0, 0))  # write register 0: the board's own timed relay
 
 HEAD = """
@@ -67,21 +58,6 @@ pulse_register = 0
 """
 
 
-class Stretch(NamedTuple):
-    """So many people a second, for so long."""
-
-    rate: float
-    seconds: float
-
-
-class Person(NamedTuple):
-    """Somebody who comes at a time of the loop, with one code of some."""
-
-    due_s: float
-    codes: "asyncio.Future[list[bytes]]"
-    number: int
-
-
 class Gate(Bus):
     """One of the hub's gates, as its passengers meet it."""
 
@@ -106,7 +82,7 @@ class Gate(Bus):
             self._scan.wire.unplug()
             await asyncio.sleep(0.5)
             self._scan.wire.plug()
-            await asyncio.sleep(2.5)  # the terminal has noticed, and opened it again
+            await asyncio.sleep(3.5)  # the terminal has noticed, and opened it again
 
     def _look(self, data: bytes, at_ns: int) -> None:
         if data[1:4] == ORDER and self._opened is not None and not self._opened.done():
@@ -125,50 +101,6 @@ class Hub:
         """What the terminal says of itself."""
         found: dict[str, dict[str, int]] = json.loads((self._place / "hub" / "status.json").read_bytes())
         return found
-
-    async def serve(self, stretches: list[Stretch], took: list[int], trouble: Random | None = None) -> int:
-        """Let people come; nanoseconds of each tap go to `took`. The number nobody opened for."""
-        queues = [asyncio.Queue[Person | None]() for _ in self.gates]
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=stand_aside) as makers:
-            gates = [asyncio.create_task(_serve(*pair, took, trouble)) for pair in zip(self.gates, queues, strict=True)]
-            first = 0
-            begin_s, turn = asyncio.get_running_loop().time() + AHEAD_S, itertools.cycle(queues)
-            for chunk in _chunks(stretches):
-                await asyncio.sleep(begin_s + chunk[0] - 20 * AHEAD_S - asyncio.get_running_loop().time())
-                shown_s = round(time.time() + begin_s + chunk[0] - asyncio.get_running_loop().time())
-                codes = asyncio.get_running_loop().run_in_executor(makers, make, first, len(chunk), shown_s)
-                first += len(chunk)
-                for number, offset_s in enumerate(chunk):
-                    next(turn).put_nowait(Person(begin_s + offset_s, codes, number))
-            for queue in queues:
-                queue.put_nowait(None)
-            return sum(await asyncio.gather(*gates))
-
-
-def make(first: int, count: int, shown_s: int) -> list[bytes]:
-    """Codes of different people, to be shown then."""
-    return [Phone(f"person {number}", validity_s=120).code(shown_s) for number in range(first, first + count)]
-
-
-def _chunks(stretches: list[Stretch]) -> Iterator[list[float]]:
-    """When people come, in seconds from the beginning, a few at a time."""
-    begin_s = 0.0
-    for rate, seconds in stretches:
-        times = [begin_s + number / rate for number in range(round(rate * seconds))]
-        yield from (times[at : at + CHUNK] for at in range(0, len(times), CHUNK))
-        begin_s += seconds
-
-
-async def _serve(gate: Gate, queue: "asyncio.Queue[Person | None]", took: list[int], trouble: Random | None) -> int:
-    refused = 0
-    while (person := await queue.get()) is not None:
-        code = (await person.codes)[person.number]
-        await asyncio.sleep(person.due_s - asyncio.get_running_loop().time())
-        try:
-            took.append(await gate.visit(code, trouble))
-        except TimeoutError:
-            refused += 1
-    return refused
 
 
 @asynccontextmanager

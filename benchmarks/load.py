@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.backlog import fill
-from benchmarks.hub import Stretch, hub
+from benchmarks.crowd import Stretch, serve
+from benchmarks.hub import hub
 from benchmarks.pairing import quantile_ms
 
 LIMITS = {"p99_ms": 100.0, "refused": 0.0}
@@ -31,7 +32,7 @@ async def _measure(place: Path, stretches: list[Stretch]) -> dict[str, float]:
     took: list[int] = []
     async with hub(place) as terminal:
         before = terminal.status()["upload"]["uploaded"]
-        refused = await terminal.serve(stretches, took)
+        refused = await serve(terminal.gates, stretches, took)
         uploaded = terminal.status()["upload"]["uploaded"] - before
     in_calm = round(stretches[0].rate * stretches[0].seconds)
     calm, rush = took[:in_calm], took[in_calm:]

@@ -16,7 +16,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from benchmarks.hub import Gate, Hub, Stretch, hub
+from benchmarks.crowd import Stretch, serve
+from benchmarks.hub import Gate, Hub, hub
 from benchmarks.pairing import quantile_ms
 
 LIMITS = {"rss_kib_per_minute": 50.0, "fds_grown": 5.0, "threads_grown": 0.0, "wal_mib": 64.0, "refused": 0.0}
@@ -49,7 +50,7 @@ async def _measure(place: Path, seconds: float, every_s: float) -> dict[str, flo
     samples: list[Sample] = []
     async with hub(place, trouble=10) as terminal:
         work = [asyncio.create_task(_watch(terminal, place, samples, every_s)), asyncio.create_task(_pull(terminal))]
-        refused = await terminal.serve([Stretch(RATE, seconds)], took, trouble=Random(1))
+        refused = await serve(terminal.gates, [Stretch(RATE, seconds)], took, trouble=Random(1))
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)

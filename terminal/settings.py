@@ -8,7 +8,7 @@ Laws of this file:
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -40,13 +40,16 @@ class Device(Value, frozen=True):
     options: dict[str, Any]
 
 
+FourDigits = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{4}$")]  # hexadecimal
+
+
 class CardSettings(Value, frozen=True, forbid_unknown_fields=True):
     """`[lanes.NAME.cards]`"""
 
     accepts: tuple[str, ...] = ()  # applications, likeliest first: transit_purse, social_security_card, uid_card
     stage: Stage = Stage.RIDE  # what a purse's tap is here: ride, both, entry or exit
-    line: str = "0000"  # four hexadecimal digits, as cards keep them
-    station: str = "0000"
+    line: FourDigits = "0000"  # as cards keep them
+    station: FourDigits = "0000"
     two_cards: Literal["refuse", "in_turn"] = "refuse"
 
     def rules(self) -> CardRules:

@@ -187,7 +187,7 @@ class Listener:
                 self.errors.append(error)
             await asyncio.sleep(0.1)
 
-    async def next(self, within_s: float = 3.0) -> CardChannel:
+    async def next(self, within_s: float = 5.0) -> CardChannel:
         """The next card's channel."""
         async with asyncio.timeout(within_s):
             channel, at = await self._found.get()

@@ -17,6 +17,7 @@ KINDS = ("memory", "serial", "pcsc")
 SELECT_PURSE = bytes.fromhex("00A4040008A00000063201010500")
 MANAGEMENT = bytes.fromhex("00B097003C")
 BALANCE = bytes.fromhex("805C000204")
+STALL_S = 0.8  # a loop that waited for a card or for pcscd stands still for longer; a busy machine does not
 FEN_5000 = bytes.fromhex("00001388 9000")
 
 
@@ -91,12 +92,12 @@ class TestCardSlot:
             with pytest.raises(CardGone):
                 await balance(channel)
             beats.cancel()
-            assert time.monotonic() - began_s < 3.0
-            assert await _longest(beats) < 0.25
+            assert time.monotonic() - began_s < 4.0
+            assert await _longest(beats) < STALL_S
             listener.done()
             await stand.take_away()
             stand.hold(card())
-            assert await balance(await listener.next(5.0)) == FEN_5000
+            assert await balance(await listener.next()) == FEN_5000
 
     @pytest.mark.parametrize(
         "trouble", [Trouble.LOOPS_61, Trouble.LOOPS_6C, Trouble.FLOODS, Trouble.NOTHING, Trouble.ONE_BYTE]
@@ -118,7 +119,7 @@ class TestCardSlot:
             listener.done()
             await stand.take_away()
             stand.hold(card())
-            assert await balance(await listener.next(5.0)) == FEN_5000
+            assert await balance(await listener.next()) == FEN_5000
 
     async def test_unplugged_and_plugged_in_again(self, kind: str, tmp_path: Path) -> None:
         """In mid-tap: the card is gone, the technician is told; within five seconds cards are read again."""
@@ -136,7 +137,7 @@ class TestCardSlot:
             stand.plug()
             await asyncio.sleep(0.5)  # in memory what is held there while nobody listens is lost
             stand.hold(card())
-            assert await balance(await listener.next(5.0)) == FEN_5000
+            assert await balance(await listener.next()) == FEN_5000
             assert time.monotonic() - began_s < 5.0
             assert listener.errors and all(error.hint for error in listener.errors)
 
@@ -209,11 +210,11 @@ class TestPcsc:
             beats = asyncio.create_task(_beats())
             await asyncio.sleep(2.8)
             beats.cancel()
-            assert await _longest(beats) < 0.25
+            assert await _longest(beats) < STALL_S
             assert listener.errors and "no answer" in listener.errors[0].what
             stand.service.signal(b"G")
             stand.hold(card())
-            assert await balance(await listener.next(5.0)) == FEN_5000
+            assert await balance(await listener.next()) == FEN_5000
             assert stand.slot.status()["deaf"] == 1
 
     async def test_a_reader_nobody_uses_is_known_to_be_well(self, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ class TestPcsc:
             assert isinstance(stand, PcscStand)
             alive = asyncio.Event()
             stand.slot.on_alive = alive.set
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(5.0):
                 await alive.wait()
 
     async def test_a_card_that_slips_is_tried_again(self, tmp_path: Path) -> None:
@@ -240,6 +241,16 @@ class TestPcsc:
             stand.hold(one)
             listener.done()
             assert await balance(await listener.next()) == FEN_5000
+
+
+async def test_a_loop_that_waited_is_noticed() -> None:
+    """The rig can fail: what blocks the loop for a second shows."""
+    beats = asyncio.create_task(_beats())
+    await asyncio.sleep(0.05)
+    time.sleep(1.0)
+    await asyncio.sleep(0.05)
+    beats.cancel()
+    assert await _longest(beats) > STALL_S
 
 
 async def _beats() -> list[float]:

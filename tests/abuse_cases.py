@@ -18,6 +18,7 @@ PARK, BUS, OFFLINE = f"{STORIES}park.py", f"{STORIES}bus.py", f"{STORIES}offline
 PARAMETERS, CUTS, CANARY = f"{CORE}parameters_load.py", "tests/rigs/test_cuts.py", "tests/test_canary.py"
 SLOT, PRESENTED = "tests/contracts/test_card_slot.py", "tests/contracts/test_card_presentations.py"
 CARDS = "tests/test_card_abuse.py"
+FAULTS = "tests/rigs/test_faults.py"
 BLINDED = "tests/blinded/test_camera_abuse.py"
 DECODING, LOGS, COMMANDS = f"{DRIVERS}camera_decoding.py", "tests/test_logs.py", "tests/cli/test_commands.py"
 
@@ -252,8 +253,9 @@ LINE_CASES = {
 STORAGE_CASES = {
     44: Case(
         "kill -9 at any moment of a tap → what was acknowledged is there, no opening without its entry",
-        _in(SQLITE, "test_kill_9") + _in(CUTS, "test_the_power_is_cut_a_few_times"),
-        waits="every system-call index by strace: a long run of its own, make faults",
+        _in(SQLITE, "test_kill_9")
+        + _in(CUTS, "test_the_power_is_cut_a_few_times")
+        + _in(FAULTS, "test_a_tap_whose_disk_fails", "test_opening_on_hope_is_noticed"),
     ),
     45: Case(
         "the power goes at any moment → the same; the start takes seconds",
@@ -272,7 +274,7 @@ STORAGE_CASES = {
     ),
     48: Case(
         "a flush fails once → the process ends, every waiter hears it, the next start verifies",
-        _in(SQLITE, "test_failed_flush_is_the_end"),
+        _in(SQLITE, "test_failed_flush_is_the_end") + _in(FAULTS, "test_a_tap_whose_disk_fails"),
     ),
     49: Case(
         "a flush takes five seconds → nothing opens on hope, and the rider pays once",
@@ -284,6 +286,7 @@ STORAGE_CASES = {
         _in(SQLITE, "test_flipped_byte", "test_head_file")
         + _in(RECOVERY, "test_damage_is_noticed_before_the_first_gate_opens")
         + _in(RECOVERY, "test_damage_far_back_is_found_while_the_terminal_runs")
+        + _in("tests/rigs/test_damage.py", "test_damage_is_noticed_or_changes_nothing")
         + _in(PARAMETERS, "test_a_flipped_bit_refuses_the_set"),
     ),
     51: Case(

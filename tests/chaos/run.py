@@ -36,7 +36,7 @@ from tests.chaos.proxy import FAULTS, ChaosProxy
 ROOT = Path(__file__).resolve().parents[2]
 FULL = 20_000
 FULL_FAULTS, FULL_KILLS = 2_000, 20
-LINK_PERCENT, OFFICE_PERCENT = 22, 20
+LINK_PERCENT, OFFICE_PERCENT = 25, 22
 READY_S = 30.0
 
 

@@ -26,7 +26,7 @@ from terminal.core.fares.trips import Role
 from terminal.core.ledger import Added, Where
 from terminal.core.model import Instant, TimeSource
 from terminal.core.parameters import Tariff
-from tests.core.riding import Riding, local_ms
+from tests.core.riding import TARIFFS, Riding, local_ms
 
 START = local_ms("2026-03-30 00:00")  # two days before a month ends
 MINUTE_MS = 60_000
@@ -218,6 +218,40 @@ def test_terminals_that_do_not_know_of_each_other(tariff: dict[str, Any], taps: 
     for (name, _, _), fen in sums.items():
         cap = tariff["accumulations"][name]["cap_fen"]
         assert cap is None or fen <= cap
+
+
+def test_londons_hour_over_two_buses_and_a_station_that_do_not_know_of_each_other() -> None:
+    """Each charges what it knows; head office gives the second bus back, and not the Tube."""
+    tariff = json.loads((TARIFFS / "london-bus.json").read_bytes())
+    tariff["lines"]["northern"] = {"mode": "tube", "stops": []}
+    tariff["products"].append({"id": "tube", "services": ["fare"], "modes": ["tube"], "fare_fen": 290})
+    known = msgspec.json.decode(json.dumps(tariff), type=Tariff)
+    first_ms = local_ms("2026-03-02 08:00", "Europe/London")
+    records = []
+    for terminal, line, minute in (("bus-2", "38", 45), ("station", "northern", 20), ("bus-1", "24", 0)):
+        riding = Riding(known, terminal=terminal)
+        riding.tap(first_ms + minute * MINUTE_MS, where=Where(vehicle=terminal, line=line))
+        records += riding.records()
+    found = clear(records, tariff)
+    assert [(ride.name[0], ride.charged, ride.due) for ride in found.rides] == [
+        ("bus-1", 175, 175),
+        ("station", 290, 290),
+        ("bus-2", 175, 0),
+    ]
+
+
+def test_in_at_one_station_out_at_another() -> None:
+    """Neither knows of the other: the exit is let out and charged by head office, with any linked medium."""
+    tariff = json.loads((TARIFFS / "beijing-metro.json").read_bytes())
+    known = msgspec.json.decode(json.dumps(tariff), type=Tariff)
+    into, out = Riding(known, terminal="A"), Riding(known, terminal="D")
+    start_ms = local_ms("2026-03-02 08:00")
+    into.tap(start_ms, "card", account="zhang", where=Where(line="network", stop="A"), role=Role.ENTRY)
+    there = Where(line="network", stop="D")
+    left = out.tap(start_ms + 30 * MINUTE_MS, "phone", account="zhang", where=there, role=Role.EXIT)
+    assert left.decision.granted and left.charge is not None and left.charge.amount_fen == 0
+    found = clear([*out.records(), *into.records()], tariff)
+    assert [(ride.name[0], ride.due) for ride in found.rides] == [("A", 0), ("D", 500)]
 
 
 # --------------------------------------------------------------------------- the rig first catches a planted bug

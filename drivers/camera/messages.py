@@ -132,5 +132,5 @@ class Inbox:
             del self._held[: 4 + length]
             try:
                 yield _decoder.decode(body)
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # ValueError: bytes that are no UTF-8
                 raise Nonsense(str(error)[:200]) from error

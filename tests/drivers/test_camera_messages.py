@@ -43,6 +43,7 @@ NONSENSE = {
     "a score that is none": packed({"type": "Look", "arrived_ns": 1, "symbols": [{"payload": b"a", "score": 2.0}]}),
     "not a number": packed({"type": "Look", "arrived_ns": 1, "symbols": [{"payload": b"a", "score": float("nan")}]}),
     "a sharpness without end": encode(msgspec.structs.replace(SHOWN, sharpness=float("inf"))),
+    "a name that is no text": b"\x00\x00\x00\x0d\x81\xa4\x80\xff\xff\xff\xa4Look\xc0\xc0",
     "words without end": encode(Failed(what="x" * 201)),
     "two in one": packed([1, 2]),
     "deeper than anybody reads": (5000).to_bytes(4) + b"\x91" * 5000,

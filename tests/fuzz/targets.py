@@ -38,7 +38,7 @@ from terminal.core.parameters import Issuers, OfficeKeys, ParameterSet
 from terminal.core.parameters_load import PARTS, ParametersError, load
 from terminal.core.tokens import base45, card_token, ride_code
 from tests.core.cases import NOW_MS, instant, parameters
-from tests.fuzz import card_targets, pictures
+from tests.fuzz import camera_targets, card_targets, pictures
 
 NOW_S = NOW_MS // 1000
 
@@ -341,6 +341,8 @@ TARGETS: dict[str, Target] = {
     "picture_zxing": Target(pictures.zxing, pictures.seeds),
     "picture_zbar": Target(pictures.zbar, pictures.seeds),
     "picture_pipeline": Target(pictures.pipeline, pictures.seeds),
+    "camera_messages": Target(camera_targets.messages, camera_targets.message_seeds),
+    "camera_stream": Target(camera_targets.stream, camera_targets.stream_seeds),
     "card_conversation": Target(card_targets.card_conversation, card_targets.conversation_seeds),
     "card_tlv": Target(card_targets.card_tlv, card_targets.tlv_seeds),
     "pn532": Target(card_targets.pn532_frames, card_targets.frame_seeds),

@@ -1,7 +1,8 @@
 """A camera at a gate: what is read of clips, and what it costs while somebody comes and while nobody does.
 
 - clips, clips_zxing, clips_pyzbar: of the same 36 painted clips (benchmarks/clips.py), in how many the code was read.
-- cpu_ratio_pyzbar, …_gray: pyzbar's CPU time for a picture that all read, over ours; medians, JPEG decoding included.
+- cpu_ratio_pyzbar, …_gray: pyzbar's CPU time for a picture that all read, over ours, JPEG decoding included; of all
+  such pictures of the easy clips together.
   pyzbar is given the colour picture OpenCV hands over, or (gray) one decoded gray as ours is.
 - idle_percent, idle_percent_10hz: CPU of the process that sees and of the reader beside it, while nothing moves in a
   720p stream of 30 pictures a second; every picture checked, and ten a second. The camera is a process not counted.
@@ -42,7 +43,7 @@ def _clips(each: int) -> dict[str, float]:
             if clip.tier == "easy" and all(one.read[number] for one in watched.values()):
                 for name, one in watched.items():
                     took[name].append(one.took_s[number] * 1000)
-    ms = {name: statistics.median(took[name]) if took[name] else 0.0 for name in CONTENDERS}
+    ms = {name: statistics.fmean(took[name]) if took[name] else 0.0 for name in CONTENDERS}
     return {
         "clips": read["ours"],
         "clips_zxing": read["zxing"],

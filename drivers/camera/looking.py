@@ -3,6 +3,7 @@
 Laws of this file:
 - While nothing moves a picture is only asked, at its smallest, whether that is still so; at most `check_hz`
   times a second.
+- While a code is being read two of three pictures are looked at without asking: it is there, and is looked for again.
 - A look has a time budget; what exceeds it is counted. The pictures it cost are gone, never late.
 - Whatever a decoder raises about one picture costs that picture.
 """
@@ -19,6 +20,7 @@ from drivers.camera.pipeline import Pipeline
 from drivers.camera.symbols import Symbol
 
 AIMING_WIDTH = 480
+UNASKED = 2
 SCORE_NS = 1_000_000_000
 FROZEN_HINT = "the camera hangs: switch it off and on"
 WHITE, BLACK = 255, 0
@@ -36,6 +38,7 @@ class Looker:
         self._still = Stillness()
         self._at_rest = True
         self._wanted = 0  # how many pictures in a row were worth a look
+        self._unasked = UNASKED  # how many in a row were looked at because the one before was read
         self._last: Frame | None = None
         self._symbols: list[Symbol] = []
         self._looks: deque[tuple[int, bool]] = deque(maxlen=120)  # (when, whether a code was read)
@@ -90,16 +93,13 @@ class Looker:
         )
 
     def _look(self, frame: Frame) -> list[Look]:
-        if self._wanted > 1:
-            frame.gray()  # wanted anyway, and the small one is made of it
-        small, now_s = frame.small(), frame.arrived_ns / 1e9
-        self._checked += 1
-        if self._still.is_frozen(small, frame.arrived_ns):
-            self._still = Stillness()
-            self._source.reopen("frozen", FROZEN_HINT)
-        self._at_rest = not self._pipeline.wants(small, now_s)
-        self._wanted = 0 if self._at_rest else self._wanted + 1
+        now_s = frame.arrived_ns / 1e9
+        self._unasked += 1
+        if self._unasked > UNASKED:
+            self._unasked = 0
+            self._ask(frame, now_s)
         if self._at_rest:
+            self._unasked = UNASKED
             return []
         began_ns = now_ns()
         self._symbols = [
@@ -107,12 +107,26 @@ class Looker:
             for symbol in self._pipeline.look(frame.gray(), now_s)[:MOST_SYMBOLS]
             if 0 < len(symbol.payload) <= LONGEST_PAYLOAD
         ]
+        if not self._symbols:
+            self._unasked = UNASKED
         self._looked += 1
         self._read += bool(self._symbols)
         self._slow += now_ns() - began_ns > self._budget_ns
         self._looks.append((frame.arrived_ns, bool(self._symbols)))
         seen = (Seen(payload=one.payload, score=min(1.0, max(0.0, one.score))) for one in self._symbols)
         return [Look(arrived_ns=frame.arrived_ns, symbols=tuple(seen))]
+
+    def _ask(self, frame: Frame, now_s: float) -> None:
+        """Whether anything moves, or the camera shows the same for ever."""
+        if self._wanted > 1:
+            frame.gray()  # wanted anyway, and the small one is made of it
+        small = frame.small()
+        self._checked += 1
+        if self._still.is_frozen(small, frame.arrived_ns):
+            self._still = Stillness()
+            self._source.reopen("frozen", FROZEN_HINT)
+        self._at_rest = not self._pipeline.wants(small, now_s)
+        self._wanted = 0 if self._at_rest else self._wanted + 1
 
     def _score(self, at_ns: int) -> float:
         """Of the last second's looks, how many read a code."""

@@ -1,4 +1,4 @@
-"""Every way a purchase can be torn: the link cut around every command, times the power cut around every entry.
+"""Every way a purchase can be torn: the link cut around every command, times the power cut around every entry; the power cut at every command.
 
 `make torn` lives through all of them and prints how many there were; PLANT=name lives with a bug that must be found.
 
@@ -70,13 +70,16 @@ class Case(NamedTuple):
     power: tuple[int, bool] | None
     returns: bool
     passage: PassageMode = PassageMode.ASSUMED
+    dies: int | None = None  # at this command the power goes while the card still lies there
 
     def __str__(self) -> str:
         link = "" if self.link is None else f", {self.link[1].value} command {self.link[0]}"
         power = (
             "" if self.power is None else f", power cut {'behind' if self.power[1] else 'before'} entry {self.power[0]}"
         )
-        return f"{self.flow.name}{link}{power}, {'comes back' if self.returns else 'never comes back'}, {self.passage}"
+        dies = "" if self.dies is None else f", power cut at command {self.dies}"
+        back = "comes back" if self.returns else "never comes back"
+        return f"{self.flow.name}{link}{power}{dies}, {back}, {self.passage}"
 
 
 def cases(flow: Flow, commands: int, entries: int, passage: PassageMode) -> Iterator[Case]:
@@ -88,6 +91,9 @@ def cases(flow: Flow, commands: int, entries: int, passage: PassageMode) -> Iter
         for power in powers:
             for returns in (True, False):
                 yield Case(flow, link, power, returns, passage)
+    for number in range(commands):
+        for returns in (True, False):
+            yield Case(flow, None, None, returns, passage, number)
 
 
 class CuttingStore(SimulatedStore):
@@ -97,10 +103,10 @@ class CuttingStore(SimulatedStore):
     cut: asyncio.Event
 
     async def append(self, draft: Draft) -> Entry:
-        if self.power is None:
-            return await super().append(draft)
         if self.cut.is_set():
             await asyncio.Event().wait()  # without power nothing more is written
+        if self.power is None:
+            return await super().append(draft)
         number, kept = self.power
         self.power = (number - 1, kept)
         if number != 1:
@@ -142,6 +148,7 @@ class Rig:
         self.store: CuttingStore | None = self._arm(case.power)
         written = len(world.written())
         self.card.troubles = {} if case.link is None else {case.link[0]: case.link[1]}
+        self.card.on_command = self._heard
         await self._tap()
         first = len(self.card.commands), len(world.written()) - written
         self.card.troubles = {}
@@ -167,6 +174,12 @@ class Rig:
         store.power, store.cut = power, asyncio.Event()
         return store
 
+    def _heard(self, command: bytes) -> None:
+        """The command the power goes at is carried out; its answer is still on the way when it is dark."""
+        if self.store is not None and len(self.card.commands) - 1 == self.case.dies:
+            self.card.delay_s = 0.9
+            self.store.cut.set()
+
     async def _tap(self) -> None:
         """Hold the card there; if the power goes, switch on again. Whoever is let through walks."""
         world, door, store = self.world, self.world.front, self.store
@@ -174,7 +187,7 @@ class Rig:
         door.slot.tap(self.card)
         await asyncio.sleep(0.5)
         if store is not None and store.cut.is_set():
-            self.store = None
+            self.store, self.card.delay_s = None, 0.0
             await world.cut_power()
             await world.start()
         if self.case.passage is PassageMode.SENSOR and len(door.opened) > opened:

@@ -1,4 +1,6 @@
-"""Every way a purchase can be torn: the link cut around every command, times the power cut around every entry; the power cut at every command.
+"""Every way a purchase can be torn: the link cut around every command, times the power cut around every entry.
+
+The power also goes at every command, while the card still lies there.
 
 `make torn` lives through all of them and prints how many there were; PLANT=name lives with a bug that must be found.
 

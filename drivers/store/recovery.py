@@ -23,7 +23,7 @@ from terminal.core.model import EntryName, Use
 
 DATABASE, LOG, SHARED, HEAD = "journal.db", "journal.db-wal", "journal.db-shm", "journal.head"
 SUSPECT = "suspect"  # a mark, with the reason in it: the next start salvages
-VERIFIED_AT_START = 5000  # entries; a fifth of a second on a slow machine
+VERIFIED_AT_START = 5000  # entries; a fifth of a second of a desktop's core
 
 
 def connect(path: Path, flags: int) -> apsw.Connection:

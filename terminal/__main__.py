@@ -12,8 +12,8 @@ from terminal.cli import exit_codes
 COMMANDS = ("demo", "run", "check", "doctor", "inspect", "journal", "simulate", "fare", "panel")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; each subcommand adds its own part."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line; each subcommand adds its own part. The daemon carries no other command's libraries."""
     parser = argparse.ArgumentParser(
         prog="terminal",
         description="The one-card terminal: decides presented codes offline, writes them down, opens the gate.",
@@ -22,14 +22,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"onecard-terminal {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in names:
         importlib.import_module(f"terminal.cli.{name}").add_parser(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    named = [name for name in COMMANDS if name in given[:1]]
+    options = build_parser(named or COMMANDS).parse_args(given)
     try:
         code: int = importlib.import_module(f"terminal.cli.{options.command}").run(options)
         sys.stdout.flush()

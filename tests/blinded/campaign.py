@@ -46,7 +46,7 @@ async def campaign(place: Path, rounds: int, plant: str, seed: int) -> dict[str,
             disaster = DISASTERS[number % len(DISASTERS)]
             await lane.has_spare()
             recovered.append(await _round(lane, disaster, random, wrong))
-            if number == rounds // 4:
+            if number == min(25, rounds // 2):
                 grown = -_rss_mib()
         grown += _rss_mib()
         endings = {ending.value: count for ending, count in lane.reader.endings.items()}

@@ -24,7 +24,7 @@ from simulators.painting import Held
 from simulators.parameters import ParameterOffice
 from simulators.phone import Phone
 from terminal.assemble import LaneParts, Parts, Terminal
-from terminal.core.entries import Decided, Entry, decode
+from terminal.core.entries import Decided, Entry, GateUnanswered, decode
 from terminal.core.model import PassageMode, Reason, Verdict
 from terminal.core.parameters import Policies
 from terminal.ports import OfficeError, RawParameters
@@ -127,14 +127,18 @@ class CameraLane:
 
     async def decided(self) -> Sequence[Decided]:
         """Every decision of the journal, read once it is closed."""
+        return [entry.fact for entry in self.entries() if isinstance(entry.fact, Decided)]
+
+    def entries(self) -> list[Entry]:
+        """The journal."""
         import apsw
 
         from drivers.store import recovery, tables
 
         db = recovery.connect(self.store.directory / "journal.db", apsw.SQLITE_OPEN_READONLY)
-        entries: list[Entry] = [decode(stored.data) for stored in tables.entries(db, "ORDER BY e.row")]
+        found: list[Entry] = [decode(stored.data) for stored in tables.entries(db, "ORDER BY e.row")]
         db.close()
-        return [entry.fact for entry in entries if isinstance(entry.fact, Decided)]
+        return found
 
 
 @asynccontextmanager
@@ -158,4 +162,5 @@ async def camera_lane(
         await running
         await camera.close()
     granted = [fact for fact in await lane.decided() if fact.verdict is Verdict.GRANT]
-    assert len(granted) == len(lane.openings)
+    unsent = [entry for entry in lane.entries() if isinstance(entry.fact, GateUnanswered)]  # too old on a busy machine
+    assert len(granted) == len(lane.openings) + len(unsent)

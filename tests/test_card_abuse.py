@@ -11,13 +11,15 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from simulators.card import SimulatedCard, Trouble
+from simulators.card import Apdu, SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
+from simulators.phone import Phone
 from simulators.purse import PurseApplication, PurseFiles
 from terminal.core.card import CardRules
-from terminal.core.entries import DebitIntended, Decided
+from terminal.core.debit import DebitState
+from terminal.core.entries import DebitIntended, DebitSettled, Decided, PassageUnknown, Passed
 from terminal.core.model import Reason, Verdict
-from tests.stories.world import World, bus
+from tests.stories.world import World, bus, park
 
 ISSUER = CardIssuer()
 READY_S = 0.5  # behind whatever a hostile card does, the next one is served
@@ -210,3 +212,109 @@ async def _present(world: World, card: SimulatedCard, times: int) -> None:
 
 def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+# --------------------------------------------------------------------------- cards without a key
+
+
+class Emulated:
+    """A card application that knows what anybody can read of a card, and no key; it logs what the terminal sent."""
+
+    def __init__(self, name: str, counter: int = 41) -> None:
+        self._real = ISSUER.purse(name)
+        self.aid = self._real.aid
+        self._counter = counter
+        self.refuses = False  # at INITIALIZE
+        self._logged = b""
+        self._sent = b""
+
+    def select(self) -> bytes:
+        return self._real.select()
+
+    def answer(self, apdu: Apdu) -> bytes:
+        if apdu.ins == 0x50:
+            if self.refuses:
+                return b"\x69\x85"
+            self._sent = apdu.data[1:5] + bytes(({1: 6, 3: 9}[apdu.p1],)) + apdu.data[5:11]
+            return (5000).to_bytes(4) + self._counter.to_bytes(2) + bytes(3) + b"\x01\x00" + b"abcd" + b"\x90\x00"
+        if apdu.ins == 0x54:
+            self._logged = bytes(5) + self._sent + apdu.data[4:11]
+            return b""
+        if apdu.ins == 0xB2 and apdu.p2 == 0xC4 and self._logged:
+            return self._logged + b"\x90\x00"
+        return {0x5A: b"\x94\x06", 0xB2: b"\x6a\x83", 0xDC: b"\x90\x00"}.get(apdu.ins, b"\x6d\x00")
+
+
+@bus
+async def test_a_card_that_logs_what_it_was_sent_opens_nothing(bus: World) -> None:
+    """Its own word is written down as done, and owed to nobody, however often it comes."""
+    emulated = Emulated("amber")
+    card = ISSUER.card("amber", emulated)
+    assert await bus.front.tap(card) is Reason.PUT_CARD_BACK
+    emulated.refuses = True
+    for _ in range(3):
+        await asyncio.sleep(5)
+        assert await bus.front.tap(card) is Reason.CARD_REFUSED
+    (_, settled) = bus.facts(DebitSettled)
+    assert (settled.state, settled.why) == (DebitState.DONE, "log")
+    assert bus.front.opened == []
+    await honest(bus)
+
+
+@bus
+async def test_a_counter_at_its_end(bus: World) -> None:
+    """Nothing is begun with it, and what an older journal holds of one ends no process."""
+    card = ISSUER.card("amber", Emulated("amber", counter=0xFFFF))
+    for _ in range(2):
+        assert await bus.front.tap(card) is Reason.CARD_REFUSED
+        await asyncio.sleep(5)
+    assert bus.facts(DebitIntended) == []
+    await honest(bus)
+
+
+@park
+async def test_an_honoured_card_waits_while_somebody_walks(park: World) -> None:
+    """A code's open grant keeps its gate; used, it opens nothing a second time."""
+    card, purse = purse_card()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    await asyncio.sleep(20)
+    code = Phone("walker").code(park.now_s)
+    assert await park.front.show(code) is Reason.ADMITTED
+    await asyncio.sleep(1)
+    assert await park.front.tap(card) is Reason.GATE_BUSY
+    await park.front.walk()
+    assert await park.front.tap(card) is Reason.ALREADY_PAID
+    await park.front.walk()
+    assert [fact.passed for fact in park.facts(Passed)] == [1, 1]
+    await asyncio.sleep(20)
+    assert await park.front.show(code) is Reason.CODE_USED
+    assert (park.front.opened, purse.files.balance_fen) == ([1, 1, 1], 4000)
+
+
+@park
+async def test_a_proven_debit_at_a_busy_gate_is_not_lost(park: World) -> None:
+    """What the module found right is written while somebody else walks; the card passes behind them."""
+    card, purse = purse_card()
+    card.troubles = {3: Trouble.LEAVES_AFTER}
+    assert await park.front.tap(card) is Reason.PUT_CARD_BACK
+    card.troubles = {}
+    assert await park.front.show(Phone("walker").code(park.now_s)) is Reason.ADMITTED
+    assert await park.front.tap(card) is Reason.GATE_BUSY
+    park.front.module.plugged = False
+    await park.front.walk()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    assert (purse.files.balance_fen, park.front.opened) == (4000, [1, 1])
+
+
+@park
+async def test_whoever_an_attendant_lets_through_beside_an_open_grant(park: World) -> None:
+    """Who walks is not known: the open grant is told so, and its code stays used."""
+    code = Phone("walker").code(park.now_s)
+    assert await park.front.show(code) is Reason.ADMITTED
+    assert park.terminal is not None and park.terminal.commands is not None
+    await park.terminal.commands.ask("7", "free", ["front", "child"])
+    (unknown,) = park.facts(PassageUnknown)
+    (granted,) = [entry.name for entry in park.written() if isinstance(entry.fact, Decided)]
+    assert unknown.of == granted
+    await asyncio.sleep(20)
+    assert await park.front.show(code) is Reason.CODE_USED

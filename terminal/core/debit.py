@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from terminal.core.base import EntryName, Value
 
+OPENED = "opened"  # why a debit owes nobody a passage: the disk was full, and the site's policy opened
 PLAIN, COMPOSITE = 0x06, 0x09  # transaction types of a purse: an ordinary purchase, one that keeps a trip
 
 
@@ -50,10 +51,15 @@ class PurseDebit(Value, frozen=True):
 class DebitProof(Value, frozen=True):
     """What the card said of a debit, for clearing."""
 
-    how: str  # "answer": to the debit itself; "prove": asked for later; "log": found in the card's own log
+    how: str  # "answer": to the debit itself; "prove": asked for later; "log": in the card's own log; "earlier": owed
     tac: bytes | None = None  # 4 bytes
     mac2: bytes | None = None  # 4 bytes
     holds: bool | None = None  # MAC2 or TAC, by the secure module; None: it could not say
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether somebody may pass for it. What a card says later, by its own word alone, is owed to nobody."""
+        return self.holds is True or self.how in ("answer", "earlier")
 
 
 class DebitMade(Value, frozen=True):

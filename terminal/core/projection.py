@@ -10,7 +10,7 @@ Laws of this file:
 import msgspec
 
 from terminal.core import ledger
-from terminal.core.debit import DebitState
+from terminal.core.debit import OPENED, DebitState
 from terminal.core.entries import (
     BoardedFree,
     DebitIntended,
@@ -123,7 +123,7 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
         case DebitIntended(medium_ref=medium, debit=debit):
             return (DebitBegan(party=medium, debit=debit),)
         case DebitSettled(medium_ref=medium, of=of, state=state):
-            return (DebitEnded(party=medium, of=of, state=state),)
+            return (DebitEnded(party=medium, of=of, state=state, granted=_owes_nobody(entry.fact)),)
         case SignedOn(who=who):
             return (ShiftBegan(who=who),)
         case SignedOff():
@@ -149,6 +149,11 @@ def ledger_corrected(before: Ledger, effect: Effect, grant: Entry, use: Use, cor
     """A party's ledger after the use this effect came with stands for fewer people, or for more again."""
     gone = use.persons_charged - corrected.persons_charged
     return ledger.undo(before, effect, _moment(grant), gone, use.persons) if gone else before
+
+
+def _owes_nobody(fact: DebitSettled) -> bool:
+    owed = fact.proof is not None and fact.proof.is_owed and fact.why != OPENED
+    return fact.state is DebitState.DONE and not owed
 
 
 def _emergency(entry: Entry) -> Anchor:

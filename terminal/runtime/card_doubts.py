@@ -109,7 +109,7 @@ class Doubts:
         if debit is None or not (debit.is_doubt or self._is_owed(debit, tap.at)):
             return None
         if debit.state is DebitState.DONE:
-            return self._grant(tap, debit, DebitProof(how="earlier"))
+            return self._busy(tap) or self._grant(tap, debit, DebitProof(how="earlier"))
         try:
             made = await tap.talk.carry(self._question(tap, debit))
         except CardGone:
@@ -119,10 +119,12 @@ class Doubts:
         if made.reason is not None:
             return (*self._lane.cards.denied(tap, made.reason), None)
         proven = made.state is DebitState.DONE and made.proof is not None and made.proof.holds
-        if proven and made.proof is not None and debit.debit.grants and self._is_fresh(debit, tap.at):
+        passes = proven and debit.debit.grants and self._is_fresh(debit, tap.at)
+        busy = self._busy(tap)
+        if passes and made.proof is not None and busy is None:
             return self._grant(tap, debit, made.proof)
         await self._tell(tap, debit, made)
-        return None
+        return busy if passes else None  # what was proven is written: it is owed, and the card passes when it is free
 
     def _question(self, tap: Tap, debit: Debit) -> Conversation[Made]:
         found = self._site.parameters.cards.purse
@@ -145,10 +147,14 @@ class Doubts:
         )
         await self._lane.write(fact, tap.at)
 
+    def _busy(self, tap: Tap) -> Earlier | None:
+        """Somebody still walks here, or this very card is being let through elsewhere."""
+        if self._lane.is_busy() or self._site.is_reserved(tap.credential.medium_refs):
+            return (*self._lane.cards.denied(tap, Reason.GATE_BUSY), None)
+        return None
+
     def _grant(self, tap: Tap, debit: Debit, proof: DebitProof) -> Earlier:
         """Somebody passes for a debit that was made before; nothing more is taken."""
-        if self._lane.is_busy():
-            return (*self._lane.cards.denied(tap, Reason.GATE_BUSY), None)
         made, parameters = debit.debit, self._site.parameters
         evidence = rules.evidence(parameters, tap.at, tap.credential.key_ids)
         values = {

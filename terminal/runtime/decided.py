@@ -6,14 +6,19 @@ Laws of this file:
 """
 
 import logging
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from terminal.core.entries import Decided
 from terminal.core.model import (
+    Credential,
     EntryName,
     Instant,
     Outcome,
     PassageMode,
     Presentation,
+    Ref,
     Refusal,
     Show,
     Use,
@@ -21,6 +26,10 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.phrases import display
+
+if TYPE_CHECKING:
+    from terminal.runtime.card_doubts import Tap
+    from terminal.runtime.lane import LaneRules
 
 EVIDENCE_LIMIT = 512  # bytes: no code we know is longer; anything longer is rubbish and is not kept
 
@@ -44,6 +53,56 @@ def use_of(fact: Decided, at: Instant) -> Use:
         passage=fact.passage,
         state=UseState.COMMITTED if fact.passage is PassageMode.ASSUMED else UseState.RESERVED,
         persons=fact.persons,
+    )
+
+
+def fact_of(
+    outcome: Outcome,
+    presentation: Presentation,
+    rules: "LaneRules",
+    pay_by_s: int,
+    *,
+    format: str | None,
+    credential: Credential | None = None,
+    account: Ref | None = None,
+    tap: "Tap | None" = None,
+) -> Decided:
+    """The fact that is written of an outcome at a lane."""
+    decision = outcome.decision
+    fact = Decided(
+        lane=rules.name,
+        service=rules.service,
+        medium=presentation.medium,
+        format=format,
+        issuer=None,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        evidence=decision.evidence,
+        account_ref=account,
+        charge=outcome.charge,
+        persons=outcome.persons,
+        passage=rules.passage,
+        repeat_of=outcome.repeat_of,
+        pay_by_ms=decision.evidence.utc_ms + pay_by_s * 1000 if outcome.charge is not None else None,
+        tap=outcome.tap,
+        where=outcome.where,
+        effects=outcome.effects,
+        card=tap.talk.facts() if tap else None,
+    )
+    return fact if credential is None else _named(fact, credential)
+
+
+def _named(fact: Decided, credential: Credential) -> Decided:
+    """What a verified credential says of itself."""
+    return msgspec.structs.replace(
+        fact,
+        medium=credential.medium,
+        issuer=credential.issuer,
+        code_key=credential.code_keys[0],
+        twin_key=credential.twin_keys[0],
+        medium_ref=credential.medium_refs[0],
+        generated_ms=credential.generated_ms,
+        assurance=credential.assurance,
     )
 
 

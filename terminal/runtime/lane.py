@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from terminal.core import accounts, tokens
-from terminal.core.card import Assurance
 from terminal.core.debit import DebitMade
 from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
 from terminal.core.fares.trips import Role
@@ -54,7 +53,7 @@ from terminal.ports import (
 from terminal.runtime.attention import Attention
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.card_path import CardParts, CardPath
-from terminal.runtime.decided import evidence_of, tell, unread, use_of
+from terminal.runtime.decided import evidence_of, fact_of, tell, unread, use_of
 from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages
 from terminal.runtime.site import Site
@@ -218,6 +217,7 @@ class Lane:
                 where=self.site.where,
                 role=self.rules.role,
                 place=self.cards.place,
+                lane_open=self._passages.open_grant,
             ),
             asked,
         )
@@ -237,43 +237,8 @@ class Lane:
         sensor = self.rules.passage is PassageMode.SENSOR
         return sensor and (self._passages.busy or self.site.is_granting(self.rules.name))
 
-    def _fact(
-        self,
-        outcome: Outcome,
-        presentation: Presentation,
-        *,
-        format: str | None,
-        credential: Credential | None = None,
-        account: Ref | None = None,
-        tap: Tap | None = None,
-    ) -> Decided:
-        decision = outcome.decision
-        pay_by_ms = decision.evidence.utc_ms + self.site.parameters.policies.pay_by_s * 1000
-        return Decided(
-            lane=self.rules.name,
-            service=self.rules.service,
-            medium=credential.medium if credential else presentation.medium,
-            format=format,
-            issuer=credential.issuer if credential else None,
-            verdict=decision.verdict,
-            reason=decision.reason,
-            evidence=decision.evidence,
-            code_key=credential.code_keys[0] if credential else None,
-            twin_key=credential.twin_keys[0] if credential else None,
-            medium_ref=credential.medium_refs[0] if credential else None,
-            account_ref=account,
-            charge=outcome.charge,
-            persons=outcome.persons,
-            passage=self.rules.passage,
-            repeat_of=outcome.repeat_of,
-            generated_ms=credential.generated_ms if credential else None,
-            pay_by_ms=pay_by_ms if outcome.charge is not None else None,
-            tap=outcome.tap,
-            where=outcome.where,
-            effects=outcome.effects,
-            assurance=credential.assurance if credential else Assurance.SIGNED,
-            card=tap.talk.facts() if tap else None,
-        )
+    def _fact(self, outcome: Outcome, presentation: Presentation, **of: Any) -> Decided:
+        return fact_of(outcome, presentation, self.rules, self.site.parameters.policies.pay_by_s, **of)
 
     # ----------------------------------------------------------------------- acting
 
@@ -283,7 +248,7 @@ class Lane:
         assert isinstance(entry.fact, Decided) and entry.fact.twin_key is not None
         persons = next(act.persons for act in outcome.acts if isinstance(act, OpenGate))
         if self.rules.passage is PassageMode.SENSOR:
-            self._passages.expect(grant, entry.fact.twin_key, persons, self.site.parameters.policies.passage_s)
+            await self._passages.expect(grant, entry.fact.twin_key, persons, self.site.parameters.policies.passage_s)
         answer = await self._order(persons, presentation.at)
         if answer is GateAnswer.OPENED:
             self._gate_health.works()
@@ -296,7 +261,7 @@ class Lane:
     async def release(self, persons: int, of: EntryName, ordered_at: Reading) -> GateAnswer:
         """Open for somebody a person let through; the entry that says so is written already."""
         if self.rules.passage is PassageMode.SENSOR:
-            self._passages.expect(of, Ref(b""), persons, self.site.parameters.policies.passage_s)
+            await self._passages.expect(of, Ref(b""), persons, self.site.parameters.policies.passage_s)
         return await self._order(persons, ordered_at)
 
     def forget_codes(self) -> None:

@@ -1,7 +1,8 @@
 """Who walked: matches the board's signals to the one open grant of a gate.
 
 Laws of this file:
-- One grant is open at a time. Walking counts towards it; nobody walking in time annuls what is left of it.
+- One grant is open at a time; one that has to make room is told as unknown, never dropped. Walking counts towards the
+  open one; nobody walking in time annuls what is left of it.
 - Walking after an annul, within the late window, takes a person of that grant back: the charge stands again. Not if
   the code was granted anew meanwhile, here or at another gate: then nobody knows who walks, and nobody pays twice.
 - State changes before the entry is awaited, so that two signals never count as one.
@@ -12,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from terminal.core.entries import Fact, GateReported, LatePassage, PassageAnnulled, Passed
+from terminal.core.entries import Fact, GateReported, LatePassage, PassageAnnulled, PassageUnknown, Passed
 from terminal.core.model import EntryName, GateEvent, GateSignal, Instant, Ref
 
 LATE_WINDOW_S = 60.0
@@ -60,13 +61,21 @@ class Passages:
         """Whether somebody who was let through has not walked yet."""
         return self._open is not None
 
-    def expect(self, name: EntryName, twin: Ref, persons: int, within_s: float) -> None:
+    @property
+    def open_grant(self) -> EntryName | None:
+        """Whose passage is waited for."""
+        return None if self._open is None else self._open.name
+
+    async def expect(self, name: EntryName, twin: Ref, persons: int, within_s: float) -> None:
         """A grant was written: wait for `persons` to walk. A repeat of the open grant waits anew."""
+        replaced = self._open if self._open is not None and self._open.name != name else None
         if self._annulled is not None and self._annulled.name == name:
             self._open, self._annulled = self._annulled, None  # shown again while its annul was being written
         if self._open is None or self._open.name != name:
             self._open = _Grant(name, twin, persons)
         self._arm(within_s)
+        if replaced is not None:  # let through beside it: who walks now is not known
+            await self._write(PassageUnknown(of=replaced.name), self._now())
 
     async def signal(self, event: GateEvent, at: Instant) -> None:
         """One signal of the board, written as what it means here."""

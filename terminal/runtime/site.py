@@ -67,6 +67,10 @@ class Site:
         """Whether a grant of this lane is still on its way to the disk."""
         return any(use.lane == lane for use in self._pending)
 
+    def is_reserved(self, mediums: tuple[Ref, ...]) -> bool:
+        """Whether a grant to one of these is still on its way to the disk."""
+        return any(use.medium in mediums for use in self._pending)
+
     @contextmanager
     def reserved(self, use: Use | None) -> Iterator[None]:
         """Hold a reservation while its entry is on its way to the disk."""

@@ -179,3 +179,23 @@ def test_debits_are_effects() -> None:
     grant = msgspec.structs.replace(decided(), debit=DebitMade(of=name(), proof=DebitProof(how="answer")))
     done = DebitEnded(party=medium, of=name(), state=DebitState.DONE, granted=True)
     assert projection.effects(entry(grant)) == (done,)
+
+
+def test_what_is_learnt_later_is_owed_only_where_it_is_proven() -> None:
+    """Nobody passes for a card's own word; whoever was debited and could not be written down does."""
+    medium = ref("medium anna")
+    settled = DebitSettled(lane="gate", of=name(), medium_ref=medium, state=DebitState.UNKNOWN, why="card left")
+    for how, holds, why, owes_nobody in (
+        ("prove", True, "prove", False),  # the module found it right: its card passes once
+        ("prove", None, "prove", True),  # a card's own word
+        ("log", None, "log", True),
+        ("answer", None, "full", False),  # the module could not say at the debit, and the disk was full
+        ("earlier", None, "full", False),  # owed before, and the disk was full
+        ("answer", True, "opened", True),  # the site's policy opened on a full disk
+    ):
+        done = msgspec.structs.replace(settled, state=DebitState.DONE, why=why, proof=DebitProof(how=how, holds=holds))
+        (learnt,) = projection.effects(entry(done))
+        assert isinstance(learnt, DebitEnded) and learnt.granted is owes_nobody, (how, holds, why)
+    bare = msgspec.structs.replace(settled, state=DebitState.DONE)
+    (learnt,) = projection.effects(entry(bare))
+    assert isinstance(learnt, DebitEnded) and learnt.granted

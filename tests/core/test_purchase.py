@@ -280,6 +280,18 @@ def test_it_was_not_debited() -> None:
     assert purse.files.balance_fen == 5000
 
 
+def test_a_counter_at_its_end() -> None:
+    """A card that came so far is refused; an entry that names one is asked about all the same."""
+    card, purse, found = torn(Trouble.LEAVES_BEFORE)
+    last = msgspec.structs.replace(found.debit, counter=0xFFFF)
+    assert settled(card, last, ISSUER.module()) == Made(state=DebitState.UNKNOWN, why="counter")
+    purse.files.counter = 0xFFFF
+    card.power_on()
+    with pytest.raises(Refused) as refused:
+        begun(card, ISSUER.module(), order())
+    assert refused.value.reason is Reason.CARD_REFUSED
+
+
 def test_it_was_debited_and_used_elsewhere_since() -> None:
     """The proof is gone, the log still knows it: told, and not opened for."""
     card, _, found = torn(Trouble.LEAVES_AFTER)

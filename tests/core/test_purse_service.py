@@ -156,6 +156,21 @@ def paid(**changes: Any) -> History:
             Reason.CONCESSION,
         ),
         ("somebody still walks", {"lane_busy": True}, Reason.GATE_BUSY),
+        (
+            "paid, nobody walked, and somebody else still walks",
+            {"history": paid(passage=SENSOR, state=UseState.ANNULLED), "passage": SENSOR, "lane_busy": True},
+            Reason.GATE_BUSY,
+        ),
+        (
+            "its own grant is the open one",
+            {
+                "history": paid(passage=SENSOR, state=UseState.RESERVED),
+                "passage": SENSOR,
+                "lane_busy": True,
+                "lane_open": use().name,
+            },
+            Reason.ALREADY_PAID,
+        ),
         ("the same card again, for a companion", {"history": paid()}, Reason.PAID_BY_CARD),
         (
             "own use only: did it work?",

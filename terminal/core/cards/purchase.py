@@ -19,6 +19,7 @@ from terminal.core.parameters import PurseRules
 
 APPLICATION_ID = 0x12  # of EF1A's record 2712, in UPDATE CAPP DATA CACHE; regional
 LOG_RECORDS = 10
+LAST_COUNTER = 0xFFFF  # a card that came so far cannot count another debit
 SAID = {
     0x9401: Reason.BALANCE_SHORT,
     0x9302: Reason.CARD_NOT_GENUINE,  # the MAC does not hold: another card, or another key
@@ -117,6 +118,8 @@ def _balance(opened: bytes) -> int:
 
 
 def _check_state(order: Order, rules: PurseRules, balance_fen: int, counter: int) -> None:
+    if counter == LAST_COUNTER:
+        raise Refused(Reason.CARD_REFUSED)
     if counter < order.counter_seen:
         raise Refused(Reason.CARD_COUNTER_FELL)
     if order.kind is DebitKind.BOARD and balance_fen < rules.least_balance_fen:
@@ -212,7 +215,7 @@ def settle(debit: PurseDebit, public: bytes, rules: PurseRules, *, module_waits:
     `module_waits`: the module was asked for no other debit since, and can still check MAC2; otherwise it is asked for
     the TAC itself. A card's word alone opens nothing: anybody can build a card that says so.
     """
-    counter = (debit.counter + 1).to_bytes(2)
+    counter = (debit.counter + 1 & LAST_COUNTER).to_bytes(2)  # an old entry may hold any
     proof = yield from ask_card(command(0x80, 0x5A, 0x00, debit.type, counter, 8))
     if proof.good and len(proof.data) == 8:
         if not _is_ours(debit, (yield from _log(1))):

@@ -50,7 +50,11 @@ def _paid_before(case: Case, product: Product) -> Outcome | None:
         companions = case.place.stage is Stage.RIDE and product.pass_back.companions
         if use is not None and companions and use.at_ms >= case.place.began_ms:
             return None  # heard and paid: this one is for a companion
-    return None if use is None else rules.already_paid(case, use)
+    if use is None:
+        return None
+    if case.lane_busy and use.name != case.lane_open:
+        return rules.deny(case, Reason.GATE_BUSY)  # somebody else still walks here
+    return rules.already_paid(case, use)
 
 
 def _barred(case: Case, product: Product) -> Outcome | None:

@@ -59,6 +59,7 @@ class Case(Value, frozen=True):
     zone: str = ""  # what the lane's gate leads into, or out of
     funds_fen: int | None = None  # what a purse holds; None: paid later
     place: CardPlace = CardPlace()
+    lane_open: EntryName | None = None  # the grant somebody has not walked on yet
 
 
 class Offer(Value, frozen=True):

@@ -273,8 +273,8 @@ class SimulatedStore:
         begun, change = projection.begins(entry), projection.changes(entry)
         if begun is not None:
             self._uses[entry.name] = begun
-            for key in {begun.code_key, begun.twin_key, begun.medium, begun.account} - {None}:
-                self._names_of.setdefault(Ref(key or b""), []).append(entry.name)
+            for key in projection.keys(begun):
+                self._names_of.setdefault(key, []).append(entry.name)
         for effect in projection.effects(entry):
             before = self._ledgers.get(effect.party, (0, ledger.NOTHING))[1]
             self._ledgers[effect.party] = entry.at.utc_ms, projection.ledger_after(before, effect, entry)
@@ -321,10 +321,12 @@ class SimulatedStore:
         return marked
 
     def _prune(self, before_ms: int) -> int:
-        gone = 0
+        gone, lowered_row = 0, self._head.lowered_row
+        lowered = [entries.decode(one.data).at.utc_ms for one in self.disk.stored if one.row == lowered_row]
         for stored in self.disk.stored[:-1]:
             entry = entries.decode(stored.data)
-            if stored.row not in self.disk.receipted or entry.at.utc_ms >= before_ms:
+            made_ms = min(entry.at.utc_ms, *lowered) if stored.row < lowered_row else entry.at.utc_ms
+            if stored.row not in self.disk.receipted or made_ms >= before_ms:
                 break
             self.disk.pruned = entries.advance(self.disk.pruned, entry, stored.hash)
             self._forget(entry)
@@ -339,7 +341,5 @@ class SimulatedStore:
             if ledger.may_forget(kept, touched_ms, self._head.floor_ms):
                 self._ledgers.pop(effect.party, None)
         use = self._uses.pop(name := entry.name, None)
-        if use is None:
-            return
-        for key in {use.code_key, use.twin_key, use.medium, use.account} - {None}:
-            self._names_of[Ref(key or b"")].remove(name)
+        for key in () if use is None else projection.keys(use):
+            self._names_of[key].remove(name)

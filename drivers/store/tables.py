@@ -86,9 +86,13 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
     oldest: list[Any] = db.execute(
         "SELECT row, at_ms, receipt FROM entries ORDER BY row LIMIT ?", (limit + 1,)
     ).fetchall()
+    # What stands before a lowered floor was written while the clock ran ahead: it is no newer than the lowering.
+    lowered_row = memory(db).get("lowered_row", 0)
+    lowered = _number(db, "SELECT at_ms FROM entries WHERE row = ?", lowered_row)
     gone = 0
     for row, at_ms, receipt in oldest[:-1]:  # the newest entry always stays: it is the head
-        if receipt is None or at_ms >= before_ms:
+        made_ms = min(at_ms, lowered) if row < lowered_row else at_ms
+        if receipt is None or made_ms >= before_ms:
             break
         gone = row
     if not gone:

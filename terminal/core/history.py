@@ -7,6 +7,7 @@ Laws of this file:
 - A use that was annulled, or whose passage nobody knows, never bars the *account*; the code of an unknown
   passage stays used.
 - Pending reservations are part of history: the caller passes them among `uses`.
+- A use written while the clock ran ahead still bars its code; of its age nothing is known (time.py, `age_ms`).
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from terminal.core import accounts
 from terminal.core.ledger import EMERGENCY
 from terminal.core.model import Credential, History, Instant, PassageMode, Ref, Use, UseState
 from terminal.core.parameters import ParameterSet, PassBack, PassBackScope
+from terminal.core.time import UNKNOWN_AGE_MS, age_ms
 
 # A code lives for its clamp and two skews: an hour is far beyond any of them, and survives a clock's step.
 CODE_MEMORY_MS = 3_600_000
@@ -76,16 +78,16 @@ def repeat_is_question(use: Use, lane: str) -> bool:
 
 def asked_again(credential: Credential, history: History, at: Instant, repeat_s: int) -> Use | None:
     """The use a card that is held out again on the same vehicle asks about, or None."""
-    newest = next((use for use in history.same_party if _same_medium(credential, use)), None)
+    newest = _newest(credential, history, at)
     if newest is None or newest.passage is not PassageMode.ASSUMED or newest.state is not UseState.COMMITTED:
         return None
-    return newest if at.utc_ms - newest.at_ms < repeat_s * 1000 else None
+    return newest if age_ms(newest.at_ms, at.utc_ms) < repeat_s * 1000 else None
 
 
 def unwalked(credential: Credential, history: History, lane: str, at: Instant, honour_s: int) -> Use | None:
     """The newest use of this card that was paid and not walked on, as far as anybody knows: it still holds."""
-    newest = next((use for use in history.same_party if _same_medium(credential, use)), None)
-    if newest is None or at.utc_ms - newest.at_ms >= honour_s * 1000:
+    newest = _newest(credential, history, at)
+    if newest is None or age_ms(newest.at_ms, at.utc_ms) >= honour_s * 1000:
         return None
     waits_here = newest.state is UseState.RESERVED and newest.lane == lane
     return newest if waits_here or newest.state in (UseState.ANNULLED, UseState.UNKNOWN) else None
@@ -95,12 +97,11 @@ def grants_inside(
     pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
 ) -> int:
     """How many grants this party already had inside the pass-back window, by the product's own scope."""
-    since = at.utc_ms - pass_back.window_s * 1000
     by_account = pass_back.scope is PassBackScope.ACCOUNT
     return sum(
         use.persons_charged > 0
         for use in history.same_party
-        if use.at_ms > since
+        if age_ms(use.at_ms, at.utc_ms) < pass_back.window_s * 1000
         and use.state in (UseState.RESERVED, UseState.COMMITTED, UseState.ANNULLED)
         and (_same_medium(credential, use) or (by_account and _same_account(account, use)))
     )
@@ -111,6 +112,11 @@ def too_soon(pass_back: PassBack, credential: Credential, account: Ref | None, h
     if pass_back.window_s <= 0:
         return False
     return grants_inside(pass_back, credential, account, history, at) > pass_back.companions
+
+
+def _newest(credential: Credential, history: History, at: Instant) -> Use | None:
+    own = (use for use in history.same_party if _same_medium(credential, use))
+    return next((use for use in own if age_ms(use.at_ms, at.utc_ms) < UNKNOWN_AGE_MS), None)
 
 
 def _same_code(credential: Credential, use: Use) -> bool:

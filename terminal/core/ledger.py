@@ -4,6 +4,7 @@ Laws of this file:
 - A party is a medium, an account, or a channel of an account; which one a sum belongs to is the tariff's business.
 - A decision carries its effects; a ledger is what they add up to. Nothing else changes one, so it can be rebuilt.
 - A ledger is bounded: of each sum only the newest window is kept, of each transfer only the newest.
+- A window that lies in the future was begun while the clock ran ahead: today's takes its place.
 - Taking a charge back undoes its effects person by person; what a newer effect replaced stays replaced.
 """
 
@@ -14,8 +15,10 @@ import msgspec
 from terminal.core.base import EntryName, Ref, Value
 from terminal.core.debit import Debit, DebitState, PurseDebit
 
+DAY_MS, EASTERNMOST_MS = 86_400_000, 14 * 3_600_000  # no place's clocks stand further before UTC
+FIRST_DAY = 719_163  # the proleptic ordinal of 1970-01-01
 # No window is longer than a month: what was last touched before this says nothing any more.
-MEMORY_MS = 32 * 86_400_000
+MEMORY_MS = 32 * DAY_MS
 FOR_EVER = 0  # a window that never ends
 EMERGENCY = Ref(b"\x00" + b"emergency.......")  # the party under which a site remembers when everybody was let out
 SHIFT = Ref(b"\x00" + b"driver's shift..")  # the party under which a vehicle remembers who drives it
@@ -169,7 +172,8 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
     change = msgspec.structs.replace
     match effect:
         case Added():
-            return change(ledger, sums=_added(ledger.sums, effect))
+            sums = tuple(one for one in ledger.sums if not (one.id == effect.id and _is_ahead(one, moment.at_ms)))
+            return change(ledger, sums=_added(sums, effect))
         case Anchored(anchor=anchor):
             others = (one for one in ledger.anchors if one.id != anchor.id)
             return change(ledger, anchors=(*others, anchor))
@@ -197,7 +201,7 @@ def undo(ledger: Ledger, effect: Effect, moment: Moment, persons: int, of: int) 
     """The ledger once `persons` of the `of` people an effect stood for were taken back; negative: given again."""
     change = msgspec.structs.replace
     match effect:
-        case Added(fen=fen, count=count):
+        case Added(fen=fen, count=count) if _stands(ledger.sums, effect):
             less = change(effect, fen=-fen * persons // of, count=-count * persons // of)
             return change(ledger, sums=_added(ledger.sums, less))
         case Anchored(anchor=anchor) if anchor in ledger.anchors and persons == of:
@@ -260,6 +264,16 @@ def _ended(debit: Debit | None, effect: DebitEnded) -> Debit | None:
     if debit is None or debit.of != effect.of:
         return debit
     return msgspec.structs.replace(debit, state=effect.state, granted=debit.granted or effect.granted)
+
+
+def _is_ahead(one: Sum, at_ms: int) -> bool:
+    """Whether a window lies in the future wherever on Earth this is: it was begun while the clock ran ahead."""
+    return (one.window - FIRST_DAY) * DAY_MS - EASTERNMOST_MS > at_ms
+
+
+def _stands(sums: tuple[Sum, ...], effect: Added) -> bool:
+    """Whether there still is what this effect added to."""
+    return any((one.id, one.window) == (effect.id, effect.window) for one in sums)
 
 
 def _added(sums: tuple[Sum, ...], effect: Added) -> tuple[Sum, ...]:

@@ -6,6 +6,7 @@ Laws of this file:
   that was set back, or died, stops nobody's validity and no gate. A synchronised clock behind the floor is the right
   one (it was the floor that was wrong): the floor stands until it has caught up.
 - Only two witnesses together lower the floor: head office's signed time, and the system's clock.
+- What was written before the floor came down may lie in the future: its age is unknown, so it is young for no window.
 - A service day is named by the date on which it starts, in the tariff's own zone.
 """
 
@@ -16,6 +17,8 @@ from terminal.core.model import Instant, Reading, TimeSource, Value
 
 UNSYNCHRONISED_MS = 16_000  # what the kernel itself takes for a clock nobody has set right (adjtimex(2))
 AGREE_MS = 300_000  # two witnesses of the same time
+CROSSING_MS = 60_000  # taps of two lanes are judged and written in another order than they were read in
+UNKNOWN_AGE_MS = 1 << 53  # older than any window
 SLACK_MS = 1000  # two readings of two clocks are never taken in one instant
 
 
@@ -51,6 +54,12 @@ def lowered_ms(reading: Reading, floor_ms: int, office_ms: int) -> int | None:
     right_ms = max(reading.utc_ms, office_ms)
     agree = abs(reading.utc_ms - office_ms) <= AGREE_MS
     return right_ms if agree and floor_ms - right_ms > AGREE_MS else None
+
+
+def age_ms(then_ms: int, now_ms: int) -> int:
+    """How long ago that was; UNKNOWN_AGE_MS where it lies in the future: it was written while the clock ran ahead."""
+    age = now_ms - then_ms
+    return age if age > -CROSSING_MS else UNKNOWN_AGE_MS
 
 
 def service_day(utc_ms: int, time_zone: str, starts: str) -> date:

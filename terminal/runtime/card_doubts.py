@@ -32,6 +32,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.services import rules
+from terminal.core.time import age_ms
 from terminal.ports import CardGone
 from terminal.runtime.conversation import Talk
 from terminal.runtime.decided import use_of
@@ -183,4 +184,4 @@ class Doubts:
         return done and self._is_fresh(debit, at)
 
     def _is_fresh(self, debit: Debit, at: Instant) -> bool:
-        return at.utc_ms - debit.at_ms < self._site.parameters.policies.card_honour_s * 1000
+        return age_ms(debit.at_ms, at.utc_ms) < self._site.parameters.policies.card_honour_s * 1000

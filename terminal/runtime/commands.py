@@ -21,6 +21,7 @@ from terminal.core.ledger import EMERGENCY, SHIFT, Where
 from terminal.core.model import EntryName, GateSignal, Reason, Show, Use, UseState
 from terminal.core.route import DOWN, neighbour
 from terminal.core.tariff import Measure
+from terminal.core.time import age_ms
 from terminal.ports import StoreFull
 from terminal.runtime.lane import Lane
 from terminal.runtime.site import Site
@@ -157,7 +158,7 @@ class Commands:
         """Take the last charge back."""
         now_ms = self._site.now().utc_ms
         last = next((use for use in reversed(self._uses()) if use.state is not UseState.ANNULLED), None)
-        if last is None or last.name is None or now_ms - last.at_ms > VOID_WITHIN_MS:
+        if last is None or last.name is None or age_ms(last.at_ms, now_ms) > VOID_WITHIN_MS:
             raise NotDone("nothing was charged in the last five minutes", "head office gives older charges back")
         await self._write(Voided(who=who, why=why, of=last.name))
         for lane in self._lanes.values():

@@ -321,6 +321,19 @@ class TestStore:
         assert store.open("T1", at()).floor_ms == NOON_MS + 7
         await store.close()
 
+    async def test_what_a_clock_wrote_ahead_is_pruned_in_its_turn(self, make: Make) -> None:
+        """Ten years ahead, lowered: what stands before the lowering is no newer than it, and stops nothing."""
+        store = make()
+        store.open("T1", at())
+        await store.append(draft(ms=NOON_MS + 10**11))
+        await store.append(draft(FloorLowered(to_ms=NOON_MS + 5, was_ms=NOON_MS + 10**11), NOON_MS + 5))
+        await store.append(draft(ms=NOON_MS + 7))
+        await store.settle(receipt(store, 1, store.head().name.sequence))
+        assert await store.prune(NOON_MS + 5) == 1
+        assert await store.prune(NOON_MS + 6) == 2
+        assert await store.prune(NOON_MS + DAY_MS) == 0
+        await store.close()
+
     async def test_one_terminal(self, make: Make) -> None:
         """A second terminal on the same journal is refused; after the first has closed it is not."""
         first, second = make(), make()

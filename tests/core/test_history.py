@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from terminal.core import history
@@ -95,6 +96,8 @@ PHONE: dict[str, Any] = {"name": None, "medium": ref("phone"), "account": ref("a
         ("a fully annulled one neither", OWN, [use(state=UseState.ANNULLED, annulled_persons=1)], False),
         ("a half-walked group does", OWN, [use(state=UseState.ANNULLED, persons=5, annulled_persons=2)], True),
         ("by account: the linked card counts", OWN, [use(**PHONE)], True),
+        ("two lanes' taps cross: a moment later counts", OWN, [use(at_ms=NOW_MS + 2000)], True),
+        ("a use of a clock that ran ahead bars nobody", OWN, [use(at_ms=NOW_MS + 86_400_000)], False),
         ("by medium: the linked card does not", BY_MEDIUM, [use(**PHONE)], False),
     ],
 )
@@ -102,6 +105,21 @@ def test_too_soon(sentence: str, pass_back: PassBack, earlier: list[object], exp
     """Pass-back is a function of product, party and what stands charged."""
     past = History(same_party=tuple(earlier))  # type: ignore[arg-type]  # rows of the table
     assert history.too_soon(pass_back, credential(), ref("account"), past, instant()) is expected, sentence
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("ahead_ms", [61_000, DAY_MS, 365 * DAY_MS])
+def test_a_use_of_a_clock_that_ran_ahead_is_not_young(ahead_ms: int) -> None:
+    """Once the floor is down again it is no free repeat and no paid way; what came since is; its code stays used."""
+    ahead, code = use(at_ms=NOW_MS + ahead_ms), credential()
+    unknown = msgspec.structs.replace(ahead, state=UseState.UNKNOWN)
+    assert history.asked_again(code, History(same_party=(ahead,)), instant(), 60) is None
+    assert history.unwalked(code, History(same_party=(unknown,)), "front", instant(), 60) is None
+    since = use(at_ms=NOW_MS - 5000)
+    assert history.asked_again(code, History(same_party=(ahead, since)), instant(), 60) == since
+    assert history.used(code, history.gather(code, None, [ahead])) == ahead
 
 
 def test_left_over_is_the_newest_annulled_use_only() -> None:

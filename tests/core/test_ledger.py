@@ -109,6 +109,17 @@ def test_undo(sentence: str, effect: Effect, persons: int, of: int, left: Ledger
     assert ledger.undo(ledger.apply(ledger.NOTHING, effect, MOMENT), effect, MOMENT, persons, of) == left, sentence
 
 
+def test_a_window_of_a_clock_that_ran_ahead_does_not_stop_todays() -> None:
+    """It gives way to today's, and taking its charge back touches nothing."""
+    today = NOW_MS // 86_400_000 + ledger.FIRST_DAY
+    ahead, now = added(900, today + 365), added(200, today)
+    here = ledger.apply(ledger.apply(ledger.NOTHING, ahead, MOMENT), now, MOMENT)
+    assert here.sums == (Sum(id="day", window=today, fen=200, count=1),)
+    assert ledger.undo(here, ahead, MOMENT, 1, 1) == here
+    week = ledger.apply(ledger.NOTHING, added(900, today + 365, sum_id="week"), MOMENT)
+    assert len(ledger.apply(week, now, MOMENT).sums) == 2
+
+
 def test_what_was_replaced_is_not_undone() -> None:
     """A newer trip, or a newer transfer, is not touched by taking back an older one."""
     newer = Moment(at_ms=NOW_MS + 1, where=HERE, of=EntryName(epoch=b"epoch--1", sequence=5))

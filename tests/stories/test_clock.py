@@ -8,8 +8,11 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
+from simulators.card_issuer import CardIssuer
+from simulators.parameters import CARDS
 from simulators.phone import Phone
 from terminal.core.entries import Alarm, Decided, Entry, FloorLowered, PassageAnnulled
 from terminal.core.model import Reason, TimeSource, Verdict
@@ -246,3 +249,27 @@ def test_no_sequence_of_jumps_and_reboots_revives_a_code(seed: int, tmp_path: Pa
         assert len(set(charged)) == len(charged)
 
     told(tmp_path)
+
+
+@bus
+async def test_a_card_that_rode_while_the_clock_ran_ahead_rides_free_for_no_year(bus: World) -> None:
+    """A year ahead, a fare, set right: the card pays again, asks for free within the minute, and pays the next time."""
+    assert CARDS.purse is not None
+    first, *others = CARDS.purse.products
+    alone = msgspec.structs.replace(first, pass_back=msgspec.structs.replace(first.pass_back, companions=0))
+    purse = msgspec.structs.replace(CARDS.purse, products=(alone, *others))
+    bus.head.cards = msgspec.structs.replace(CARDS, purse=purse)
+    await bus.publish()
+    issuer = CardIssuer()
+    card = issuer.card("amber", issuer.purse("amber"))
+    bus.clock.error_ms = YEAR_MS
+    await asyncio.sleep(2)
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD
+    bus.clock.error_ms = 0
+    await asyncio.sleep(200)
+    assert len(bus.facts(FloorLowered)) == 1
+    for expected in (Reason.PAID_BY_CARD, Reason.ALREADY_PAID):
+        await asyncio.sleep(5)
+        assert await bus.front.tap(card) is expected
+    await asyncio.sleep(5 * 3600)
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD

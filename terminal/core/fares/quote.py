@@ -18,6 +18,7 @@ from terminal.core.ledger import Added, Anchor, Anchored, Effect, Ledger, Moment
 from terminal.core.model import Reason
 from terminal.core.parameters import Product, Tariff
 from terminal.core.tariff import Accumulation, FareTable, Scope, Since, Transfer
+from terminal.core.time import age_ms
 
 
 class Party(Value, frozen=True):
@@ -223,7 +224,7 @@ def mode_of(tariff: Tariff, where: Where) -> str:
 
 def _counts_from(rule: Transfer, anchor: Anchor, ride: Ride) -> bool:
     since_ms = anchor.first_ms if rule.since is Since.FIRST else anchor.last_ms
-    soon = ride.began_ms - since_ms <= (rule.within_s + rule.grace_s) * 1000
+    soon = age_ms(since_ms, ride.began_ms) <= (rule.within_s + rule.grace_s) * 1000
     few = rule.most is None or anchor.transfers < rule.most
     return soon and few and not (rule.other_line and anchor.line == ride.boarded.line)
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from terminal.core.ledger import Trip, Where
 from terminal.core.tariff import TapOut
+from terminal.core.time import age_ms
 
 
 class Role(StrEnum):
@@ -38,7 +39,7 @@ def kind_of(trip: Trip | None, where: Where, role: Role, rule: TapOut, at_ms: in
         return Kind.BOARD
     if role is Role.ENTRY:
         return Kind.ASK if where.vehicle else Kind.BOARD  # a station's entry gate is passed once a trip
-    return Kind.ASK if at_ms - trip.at_ms < rule.reminder_s * 1000 else Kind.ALIGHT
+    return Kind.ASK if age_ms(trip.at_ms, at_ms) < rule.reminder_s * 1000 else Kind.ALIGHT
 
 
 def is_of_this_run(trip: Trip, where: Where) -> bool:

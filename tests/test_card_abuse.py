@@ -15,7 +15,7 @@ from simulators.card import Apdu, SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
 from simulators.phone import Phone
 from simulators.purse import PurseApplication, PurseFiles
-from terminal.core.card import CardRules
+from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.core.debit import DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided, PassageUnknown, Passed
 from terminal.core.model import Reason, Verdict
@@ -318,3 +318,89 @@ async def test_whoever_an_attendant_lets_through_beside_an_open_grant(park: Worl
     assert unknown.of == granted
     await asyncio.sleep(20)
     assert await park.front.show(code) is Reason.CODE_USED
+
+
+@bus
+async def test_who_knows_a_number_does_not_lock_its_holder_out(bus: World) -> None:
+    """An emulated counter far ahead is no counter of this card."""
+    assert await bus.front.tap(ISSUER.card("amber", Emulated("amber", counter=60_000))) is Reason.PUT_CARD_BACK
+    await asyncio.sleep(60)
+    await honest(bus, "amber")
+
+
+@park
+async def test_one_debit_lets_one_through(park: World) -> None:
+    """While its card is let through at one gate, no other takes it; once somebody walked it pays again."""
+    card, purse = purse_card()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    for door, other in ((park.front, park.rear), (park.rear, park.front)):
+        await asyncio.sleep(20)  # nobody walks
+        assert await door.tap(card) is Reason.ALREADY_PAID
+        await asyncio.sleep(1)
+        assert await other.tap(card) is Reason.TOO_SOON
+        await asyncio.sleep(4)
+        assert await door.tap(card) is Reason.ALREADY_PAID
+    await park.rear.walk()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    assert purse.files.balance_fen == 3000
+    assert [fact.passed for fact in park.facts(Passed)] == [1]
+
+
+@park
+async def test_one_debit_at_two_gates_in_the_same_moment(park: World) -> None:
+    """The second gate is asked while the first still writes."""
+    card, _ = purse_card()
+    twin, _ = purse_card()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    await asyncio.sleep(20)
+    park.front.slot.tap(card)
+    assert await park.rear.tap(twin) in (Reason.ALREADY_PAID, Reason.TOO_SOON)
+    assert {park.front.says, park.rear.says} == {Reason.ALREADY_PAID, Reason.TOO_SOON}
+    assert len(park.front.opened) + len(park.rear.opened) == 2
+
+
+@park
+async def test_an_honour_that_found_no_room_is_none(park: World) -> None:
+    """Nothing written, nothing held: the other gate takes the card."""
+    card, _ = purse_card()
+    assert await park.front.tap(card) is Reason.PAID_BY_CARD
+    await asyncio.sleep(20)
+    park.disk.full = True
+    assert await park.front.tap(card) is Reason.JOURNAL_UNAVAILABLE
+    park.disk.full = False
+    assert await park.rear.tap(card) is Reason.ALREADY_PAID
+    assert (park.front.opened, park.rear.opened) == ([1], [1])
+
+
+@bus
+async def test_the_module_was_asked_for_another_debit_that_was_never_begun(bus: World) -> None:
+    """It cannot check the earlier MAC2 any more, and computes the TAC: an honest card is not called a fake."""
+    bus.front.cards = CardRules(accepts=("transit_purse",), place=CardPlace(stage=Stage.BOTH, line="0007"))
+    await bus.restart()
+    (card, _), (other, _) = purse_card("amber"), purse_card("birch")
+    card.troubles = {4: Trouble.LEAVES_AFTER}  # DEBIT
+    assert await bus.front.tap(card) is Reason.PUT_CARD_BACK
+    card.troubles = {}
+    await asyncio.sleep(60)
+    other.troubles = {3: Trouble.LEAVES_BEFORE}  # UPDATE CAPP DATA CACHE, behind MAC1
+    assert await bus.front.tap(other) is Reason.CARD_LEFT
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD
+    assert bus.front.opened == [1]
+
+
+@bus
+async def test_a_full_disk_opens_once_for_one_debit(bus: World) -> None:
+    """By the site's policy the gate opened unwritten: the debit is written later, and owed to nobody."""
+    bus.open_when_unwritable = True
+    await bus.restart()
+    card, purse = purse_card()
+    card.on_command = lambda command: setattr(bus.disk, "full", command[:2] == b"\x80\x54")
+    await bus.front.tap(card)
+    assert (bus.front.opened, purse.files.balance_fen) == ([1], 4840)
+    card.on_command = lambda command: None
+    bus.disk.full = False
+    await asyncio.sleep(5)
+    (settled,) = bus.facts(DebitSettled)
+    assert settled.why == "opened"
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD
+    assert purse.files.balance_fen == 4680

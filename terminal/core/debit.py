@@ -77,6 +77,7 @@ class Debit(Value, frozen=True):
     debit: PurseDebit
     state: DebitState = DebitState.OPEN
     granted: bool = False  # somebody passed for it, or nobody had to
+    floor: int = 0  # the least counter the card may have: behind the newest debit the secure module proved
 
     @property
     def is_doubt(self) -> bool:

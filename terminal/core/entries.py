@@ -130,7 +130,7 @@ class DebitSettled(Value, frozen=True, tag="debit_settled"):
     of: EntryName
     medium_ref: Ref
     state: DebitState
-    why: str  # a closed list per writer: a status word, "card left", "restart", "prove", "log", "counter"
+    why: str  # a closed list: a status word, "card left", "restart", "prove", "log", "counter", "full", "opened"
     proof: DebitProof | None = None
 
 

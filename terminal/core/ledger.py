@@ -148,6 +148,7 @@ class DebitEnded(Value, frozen=True, tag="debit_ended"):
     of: EntryName
     state: DebitState
     granted: bool = False
+    proven: bool = False  # the secure module found MAC2 or TAC right
 
 
 class ShiftMoved(Value, frozen=True, tag="moved"):
@@ -186,7 +187,8 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
             return change(ledger, owed_fen=max(0, ledger.owed_fen + fen), graces=max(0, ledger.graces + graces))
         case DebitBegan(debit=debit):
             assert moment.of is not None  # it is an entry of its own
-            return change(ledger, debit=Debit(of=moment.of, at_ms=moment.at_ms, debit=debit))
+            floor = 0 if ledger.debit is None else ledger.debit.floor
+            return change(ledger, debit=Debit(of=moment.of, at_ms=moment.at_ms, debit=debit, floor=floor))
         case DebitEnded():
             return change(ledger, debit=_ended(ledger.debit, effect))
         case ShiftMoved():
@@ -263,7 +265,8 @@ def _ended(debit: Debit | None, effect: DebitEnded) -> Debit | None:
     """A later debit is not touched by what is learnt of an earlier one."""
     if debit is None or debit.of != effect.of:
         return debit
-    return msgspec.structs.replace(debit, state=effect.state, granted=debit.granted or effect.granted)
+    granted, floor = debit.granted or effect.granted, debit.debit.counter + 1 if effect.proven else debit.floor
+    return msgspec.structs.replace(debit, state=effect.state, granted=granted, floor=floor)
 
 
 def _is_ahead(one: Sum, at_ms: int) -> bool:

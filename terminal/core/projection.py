@@ -117,13 +117,14 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
     """What an entry changes in ledgers."""
     match entry.fact:
         case Decided(debit=made, medium_ref=medium, effects=found) if made is not None and medium is not None:
-            return (*found, DebitEnded(party=medium, of=made.of, state=DebitState.DONE, granted=True))
+            proven = made.proof.holds is True
+            return (*found, DebitEnded(party=medium, of=made.of, state=DebitState.DONE, granted=True, proven=proven))
         case Decided(effects=found):
             return found
         case DebitIntended(medium_ref=medium, debit=debit):
             return (DebitBegan(party=medium, debit=debit),)
-        case DebitSettled(medium_ref=medium, of=of, state=state):
-            return (DebitEnded(party=medium, of=of, state=state, granted=_owes_nobody(entry.fact)),)
+        case DebitSettled():
+            return (_learnt(entry.fact),)
         case SignedOn(who=who):
             return (ShiftBegan(who=who),)
         case SignedOff():
@@ -151,9 +152,11 @@ def ledger_corrected(before: Ledger, effect: Effect, grant: Entry, use: Use, cor
     return ledger.undo(before, effect, _moment(grant), gone, use.persons) if gone else before
 
 
-def _owes_nobody(fact: DebitSettled) -> bool:
-    owed = fact.proof is not None and fact.proof.is_owed and fact.why != OPENED
-    return fact.state is DebitState.DONE and not owed
+def _learnt(fact: DebitSettled) -> DebitEnded:
+    done, proof = fact.state is DebitState.DONE, fact.proof
+    owed = proof is not None and proof.is_owed and fact.why != OPENED
+    proven = done and proof is not None and proof.holds is True
+    return DebitEnded(party=fact.medium_ref, of=fact.of, state=fact.state, granted=done and not owed, proven=proven)
 
 
 def _emergency(entry: Entry) -> Anchor:

@@ -97,11 +97,9 @@ class Doubts:
     # ----------------------------------------------------------------------- settling
 
     def counter_seen(self, credential: Credential) -> int:
-        """The least counter this card may have, by what is known here."""
+        """The least counter this card may have, by what the secure module proved here; anybody can name a number."""
         newest = self._newest(credential)
-        if newest is None:
-            return 0
-        return newest.debit.counter + (newest.state is DebitState.DONE)
+        return 0 if newest is None else newest.floor
 
     async def settle(self, tap: Tap) -> Earlier | None:
         """Ask a card that came back what became of its debit. A grant or a denial ends the tap; None: it goes on."""

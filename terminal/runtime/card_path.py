@@ -18,7 +18,7 @@ from terminal.core.card import CardRules
 from terminal.core.cards import purchase, reading
 from terminal.core.cards.apdu import Conversation
 from terminal.core.cards.purchase import Begun, Made, Module, Order
-from terminal.core.debit import DebitMade, DebitProof, DebitState
+from terminal.core.debit import OPENED, DebitMade, DebitProof, DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
 from terminal.core.model import (
     Credential,
@@ -96,6 +96,7 @@ class CardPath:
         if not debits:
             return outcome, fact
         for number, debit in enumerate(debits, 1):
+            self._doubts.module_waits_for(b"")  # asked for another MAC1 it checks no earlier debit
             try:
                 begun = await tap.talk.carry(self._begin(tap, debit))
             except reading.Refused as error:
@@ -118,10 +119,11 @@ class CardPath:
         verdict = outcome.decision.verdict
         return outcome, msgspec.structs.replace(fact, debit=made_fact, card=tap.talk.facts(), verdict=verdict)
 
-    def unwritten(self, fact: Decided) -> None:
-        """A debit was made, and the disk is full: it is written once there is room, and its card passes then."""
+    def unwritten(self, fact: Decided, *, opened: bool) -> None:
+        """A debit was made, and the disk is full: it is written once there is room, and owed if nothing opened."""
         if fact.debit is not None:
-            self._site.journal.note(_settled(fact, fact.debit.of, DebitState.DONE, "full", fact.debit.proof))
+            why = OPENED if opened else "full"
+            self._site.journal.note(_settled(fact, fact.debit.of, DebitState.DONE, why, fact.debit.proof))
 
     # ----------------------------------------------------------------------- reading
 

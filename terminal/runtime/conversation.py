@@ -19,6 +19,7 @@ from terminal.ports import CardChannel, CardGone, Clock, DeviceError, SecureModu
 
 T = TypeVar("T")
 
+STATUS_BYTES = 2  # whatever is shorter came from no card
 TAP_S = 3.0  # no tap takes longer, whatever a card asks for
 
 
@@ -40,7 +41,7 @@ class Talk:
         self._commands = 0
         self._slowest_s = 0.0
         self._gone = False
-        self._heard_s = self._began_s
+        self._heard_s = 0.0  # until it answers, a card was heard when it was seen
         self.is_slow = False  # by the site's policy: perhaps the card is not here at all
 
     async def carry(self, conversation: Conversation[T]) -> T:
@@ -86,8 +87,10 @@ class Talk:
         except CardGone:
             self._gone = True
             raise
-        self._heard_s = self._clock.monotonic_s()
-        self._slowest_s = max(self._slowest_s, self._heard_s - began_s)
+        ended_s = self._clock.monotonic_s()
+        if len(answer) >= STATUS_BYTES:
+            self._heard_s = ended_s
+        self._slowest_s = max(self._slowest_s, ended_s - began_s)
         return answer
 
     async def _ask_module(self, command: bytes) -> bytes:

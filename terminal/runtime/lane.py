@@ -11,6 +11,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from terminal.core.model import (
     Refusal,
     Show,
     Use,
+    UseState,
     Value,
 )
 from terminal.core.phrases import display
@@ -138,13 +140,14 @@ class Lane:
             return outcome
         with site.reserved(use):
             try:
-                if tap is not None:
-                    outcome, fact = await self.cards.take(tap, outcome, fact)
-                entry = await site.journal.append(fact, at, evidence=evidence_of(fact, presentation))
+                with self._honoured(outcome, tap):
+                    if tap is not None:
+                        outcome, fact = await self.cards.take(tap, outcome, fact)
+                    entry = await site.journal.append(fact, at, evidence=evidence_of(fact, presentation))
             except StoreFull:
                 self._ask_again(presentation.reader)
-                self.cards.unwritten(fact)
-                await self._unwritable(outcome, presentation)
+                opened = await self._unwritable(outcome, presentation)
+                self.cards.unwritten(fact, opened=opened)
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
@@ -152,6 +155,13 @@ class Lane:
         await self._act(outcome, entry, heard)
         tell(outcome, entry.name, presentation, committed_s)
         return outcome
+
+    def _honoured(self, outcome: Outcome, tap: Tap | None) -> AbstractContextManager[None]:
+        """A card that passes for what it paid before passes here, and nowhere else meanwhile."""
+        policies, assumed = self.site.parameters.policies, self.rules.passage is PassageMode.ASSUMED
+        state = UseState.COMMITTED if assumed else UseState.RESERVED
+        for_s = policies.card_honour_s if assumed else policies.passage_s + 1  # a second behind the annul
+        return self.site.honoured(outcome.repeat_of if tap else None, self.rules.name, state, for_s)
 
     def is_silent(self, presentation: Presentation) -> bool:
         """Whether this is still the same thing lying there."""
@@ -276,13 +286,13 @@ class Lane:
             self._gate_health.failed(error)
             return GateAnswer.NOT_SENT
 
-    async def _unwritable(self, outcome: Outcome, presentation: Presentation) -> None:
-        """The disk is full: shut, or open by the site's written policy; loud either way."""
+    async def _unwritable(self, outcome: Outcome, presentation: Presentation) -> bool:
+        """The disk is full: shut, or open by the site's written policy; loud either way. Whether it may have opened."""
         log.error("journal full", extra={"lane": self.rules.name, "opens": self.rules.open_when_unwritable})
         if self.rules.open_when_unwritable and outcome.decision.granted:
-            await self._order(outcome.persons, presentation.at)
-            return
+            return await self._order(outcome.persons, presentation.at) is not GateAnswer.NOT_SENT
         await self.tell(Show(reason=Reason.JOURNAL_UNAVAILABLE))
+        return False
 
     async def _annulled(self) -> None:
         self.forget_codes()

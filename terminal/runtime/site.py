@@ -6,17 +6,29 @@ Laws of this file:
 - One history for all lanes: a code at two lanes in the same millisecond opens one gate.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
+
+import msgspec
 
 from terminal.core import history
 from terminal.core.ledger import Ledger, Where
-from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use
+from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use, UseState
 from terminal.core.parameters import ParameterSet
 from terminal.ports import Clock
 from terminal.runtime.journal import Journal
 
 DAY_MS = 86_400_000
+
+
+class Honoured(NamedTuple):
+    """A use that was paid before and is let through anew."""
+
+    lane: str
+    state: UseState  # what it counts as meanwhile
+    until_s: float  # monotonic; infinite while its entry is on its way to the disk
 
 
 class Site:
@@ -32,6 +44,7 @@ class Site:
         self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
         self.asked = ("", 0.0)  # what a person asked about the next card, until when
         self._pending: list[Use] = []
+        self._honoured: dict[EntryName, Honoured] = {}
 
     def instant(self, reading: Reading) -> Instant:
         """The interval of UTC a reading stands for, never behind the journal."""
@@ -45,7 +58,7 @@ class Site:
         """Durable uses and pending reservations of this code, medium and account; at least so far back."""
         asked = history.keys(credential, account)
         durable = self.journal.uses(asked, min(history.horizon_ms(self.parameters, at), at.utc_ms - DAY_MS * whole_day))
-        return history.gather(credential, account, (*durable, *self._pending))
+        return history.gather(credential, account, map(self._as_honoured, (*durable, *self._pending)))
 
     def ledgers(self, credential: Credential, account: Ref | None, zone: str = "") -> Mapping[Ref, Ledger]:
         """What is remembered of everybody this credential may pay as. Asked after `recall`: a use that was durable
@@ -65,7 +78,8 @@ class Site:
 
     def is_granting(self, lane: str) -> bool:
         """Whether a grant of this lane is still on its way to the disk."""
-        return any(use.lane == lane for use in self._pending)
+        being_honoured = (one.lane for one in self._honoured.values() if one.until_s == math.inf)
+        return lane in being_honoured or any(use.lane == lane for use in self._pending)
 
     def is_reserved(self, mediums: tuple[Ref, ...]) -> bool:
         """Whether a grant to one of these is still on its way to the disk."""
@@ -82,6 +96,30 @@ class Site:
             yield
         finally:
             self._pending.remove(use)
+
+    @contextmanager
+    def honoured(self, grant: EntryName | None, lane: str, state: UseState, for_s: float) -> Iterator[None]:
+        """An earlier use is let through at one lane: from judging until somebody walks, or for so long, at no other."""
+        if grant is None:
+            yield
+            return
+        held, after = Honoured(lane, state, math.inf), self._honoured.get(grant)
+        self._honoured[grant] = held
+        try:
+            yield
+            after = held._replace(until_s=self.clock.monotonic_s() + for_s)
+        finally:  # where nothing was written, nothing changed
+            del self._honoured[grant]
+            now_s = self.clock.monotonic_s()
+            self._honoured = {name: one for name, one in self._honoured.items() if one.until_s > now_s}
+            self._honoured |= {} if after is None else {grant: after}
+
+    def _as_honoured(self, use: Use) -> Use:
+        found = None if use.name is None else self._honoured.get(use.name)
+        unwalked = use.state in (UseState.ANNULLED, UseState.UNKNOWN)
+        if found is None or not unwalked or found.until_s <= self.clock.monotonic_s():
+            return use
+        return msgspec.structs.replace(use, lane=found.lane, state=found.state)
 
     @property
     def is_deaf(self) -> bool:

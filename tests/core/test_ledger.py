@@ -1,5 +1,6 @@
 """What a party's ledger comes to: each effect, its undoing, and what may be forgotten."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,3 +207,23 @@ DEBIT = PurseDebit(
 
 def ended(of: EntryName, state: DebitState, *, granted: bool = False) -> DebitEnded:
     return DebitEnded(party=ref("amber"), of=of, state=state, granted=granted)
+
+
+def test_only_what_the_module_proved_raises_the_least_counter() -> None:
+    """Anybody can name a card's number and a counter; the floor stays where a proof put it."""
+
+    def told(before: Ledger, counter: int, *, proven: bool) -> Ledger:
+        of, debit = EntryName(epoch=b"epoch--1", sequence=counter), msgspec.structs.replace(DEBIT, counter=counter)
+        began = ledger.apply(before, DebitBegan(party=ref("anna"), debit=debit), Moment(at_ms=1, of=of))
+        ended = DebitEnded(party=ref("anna"), of=of, state=DebitState.DONE, proven=proven)
+        return ledger.apply(began, ended, Moment(at_ms=2))
+
+    def floor(kept: Ledger) -> int:
+        assert kept.debit is not None
+        return kept.debit.floor
+
+    named = told(ledger.NOTHING, 60_000, proven=False)
+    assert floor(named) == 0
+    proven = told(named, 41, proven=True)
+    assert floor(proven) == 42
+    assert floor(told(proven, 60_000, proven=False)) == 42

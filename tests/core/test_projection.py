@@ -196,6 +196,7 @@ def test_what_is_learnt_later_is_owed_only_where_it_is_proven() -> None:
         done = msgspec.structs.replace(settled, state=DebitState.DONE, why=why, proof=DebitProof(how=how, holds=holds))
         (learnt,) = projection.effects(entry(done))
         assert isinstance(learnt, DebitEnded) and learnt.granted is owes_nobody, (how, holds, why)
+        assert learnt.proven is (holds is True)
     bare = msgspec.structs.replace(settled, state=DebitState.DONE)
     (learnt,) = projection.effects(entry(bare))
     assert isinstance(learnt, DebitEnded) and learnt.granted

@@ -152,7 +152,9 @@ class SecureModule(Protocol):
 class Gate(Protocol):
     """A barrier, or the light that stands for one."""
 
-    hold_s: float  # how long the controller itself keeps a granted right; our annul time must exceed it
+    # How long the controller itself keeps a granted right: our annul time must exceed it, and a code shown again
+    # meanwhile orders no second one.
+    hold_s: float
 
     async def open(self, persons: int, ordered_at: Reading) -> GateAnswer:
         """Order one opening. Never retried; an order older than 0.5 s is never sent."""

@@ -57,7 +57,7 @@ from terminal.runtime.card_doubts import Tap
 from terminal.runtime.card_path import CardParts, CardPath
 from terminal.runtime.decided import evidence_of, fact_of, tell, unread, use_of
 from terminal.runtime.denials import Denials
-from terminal.runtime.passage import Passages
+from terminal.runtime.passage import Passages, Right
 from terminal.runtime.site import Site
 from terminal.runtime.supervisor import DeviceHealth, supervise
 
@@ -97,6 +97,7 @@ class Lane:
         self._gate = gate
         self._indicators = indicators
         self._attention = {name: Attention() for name in (*self._readers, *self._slots)}
+        self._right = Right(gate.hold_s)
         self._passages = Passages(rules.name, self.write, site.now, self._annulled, site.newest_use)
         self.health = [DeviceHealth(name) for name in (*self._readers, *self._slots, f"{rules.name}/gate")]
         self._gate_health = self.health[-1]
@@ -259,10 +260,15 @@ class Lane:
         persons = next(act.persons for act in outcome.acts if isinstance(act, OpenGate))
         if self.rules.passage is PassageMode.SENSOR:
             await self._passages.expect(grant, entry.fact.twin_key, persons, self.site.parameters.policies.passage_s)
+            if self._right.stands(grant, self.site.clock.monotonic_s()):
+                return True
+        self._right.given(grant, persons, self.site.clock.monotonic_s())
         answer = await self._order(persons, presentation.at)
         if answer is GateAnswer.OPENED:
+            self._right.given(grant, persons, self.site.clock.monotonic_s())
             self._gate_health.works()
             return True
+        self._right.lost()
         fact = GateUnanswered(lane=self.rules.name, of=grant, sent=answer is GateAnswer.UNKNOWN)
         await self.write(fact, self.site.now())
         await self.tell(Show(reason=Reason.GATE_UNANSWERED))

@@ -6,6 +6,7 @@ Laws of this file:
 - Walking after an annul, within the late window, takes a person of that grant back: the charge stands again. Not if
   the code was granted anew meanwhile, here or at another gate: then nobody knows who walks, and nobody pays twice.
 - State changes before the entry is awaited, so that two signals never count as one.
+- A grant shown again while its right stands at the controller waits anew and orders nothing: two rights let two walk.
 - With passage assumed there is nothing to wait for: the grant entry itself commits.
 """
 
@@ -17,6 +18,7 @@ from terminal.core.entries import Fact, GateReported, LatePassage, PassageAnnull
 from terminal.core.model import EntryName, GateEvent, GateSignal, Instant, Ref
 
 LATE_WINDOW_S = 60.0
+PULSE_S = 1.0  # a further person's pulse and the gap before it
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,27 @@ class _Grant:
         self.twin = twin  # whose code, of which second
         self.persons = persons
         self.passed = 0
+
+
+class Right:
+    """The opening a controller was ordered last, while it keeps it: pulses stack, so it is not ordered twice."""
+
+    def __init__(self, hold_s: float) -> None:
+        self._hold_s = hold_s
+        self._of: EntryName | None = None
+        self._until_s = 0.0
+
+    def given(self, of: EntryName, persons: int, now_s: float) -> None:
+        """Ordered now. A controller counts from the last person's pulse."""
+        self._of, self._until_s = of, now_s + self._hold_s + (persons - 1) * PULSE_S
+
+    def lost(self) -> None:
+        """The order was not confirmed: whoever asks again gets another."""
+        self._of = None
+
+    def stands(self, of: EntryName, now_s: float) -> bool:
+        """Whether somebody may still walk on what was ordered for this grant."""
+        return self._of == of and now_s < self._until_s
 
 
 class Passages:

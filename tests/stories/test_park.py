@@ -65,6 +65,21 @@ async def test_without_the_reservation_it_would_open_two(park: World) -> None:
 
 
 @park
+async def test_shown_again_while_the_controller_keeps_its_right_it_orders_none_beside_it(park: World) -> None:
+    """Pulses stack: a code held out twice lets one person walk. Once the hold time is over it opens again."""
+    code = Phone("amber").code(park.now_s)
+    assert await park.front.show(code) is Reason.ADMITTED
+    await asyncio.sleep(3.5)
+    assert await park.front.show(code) is Reason.ALREADY_PAID
+    assert park.front.opened == [1]
+    await asyncio.sleep(park.front.gate.hold_s)
+    assert await park.front.show(code) is Reason.ALREADY_PAID
+    assert park.front.opened == [1, 1]
+    await park.front.walk()
+    assert (len(park.facts(Passed)), park.charged_fen()) == (1, 1000)
+
+
+@park
 async def test_shown_again_at_the_open_gate_it_opens_again_and_after_the_passage_it_is_used(park: World) -> None:
     """Before walking it is a question; after walking it is a used code, here and elsewhere."""
     code = Phone("amber").code(park.now_s)
@@ -161,6 +176,7 @@ def test_a_gate_that_did_not_answer_is_asked_by_the_person_not_by_us(answer: Gat
         code = Phone("amber").code(park.now_s)
         assert await park.front.show(code) is Reason.GATE_UNANSWERED
         assert await park.front.show(code) is Reason.ALREADY_PAID
+        assert park.front.opened == [1]  # the order that was not confirmed is given anew
         assert [fact.sent for fact in park.facts(GateUnanswered)] == [answer is GateAnswer.UNKNOWN]
         assert park.charged_fen() == 1000
 

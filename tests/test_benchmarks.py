@@ -19,6 +19,7 @@ PROMISED = {
     "tap": {"ratio_p50", "p50_ms", "p99_ms"},
     "memory": {"rss_mib"},
     "decode": {f"{name}_{key}" for name in ("gate", "exhaustive", "zxing") for key in ("percent", "rate", "ms_p95")},
+    "camera": {"clips", "clips_zxing", "clips_pyzbar", "cpu_ratio_pyzbar", "idle_percent", "idle_percent_10hz"},
     "card": {"ssc_ms", "ssc_apdus", "purchase_ms", "purchase_apdus", "vpcd_ratio"},
     "services": {"fare_per_s", "admission_per_s", "history_p50_ratio", "history_p99_ratio"},
     "journal": {"single_ratio", "group_ratio", "group_flushes"},

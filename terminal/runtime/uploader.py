@@ -253,10 +253,9 @@ class Uploader:
     # ----------------------------------------------------------------------- the question
 
     async def _ask_once(self) -> None:
-        if self._asked:
-            if not self._is_behind() or self._clock.monotonic_s() < self._asked_s + ASK_AGAIN_S:
-                return
-            self._asked_s = self._clock.monotonic_s()
+        if self._asked and not (self._is_behind() and self._clock.monotonic_s() >= self._asked_s + ASK_AGAIN_S):
+            return
+        self._asked_s = self._clock.monotonic_s()
         try:
             held = batches.read_statement(await self._office.last_held(), self._keys(), self._journal.terminal)
         except NotAReceipt as error:

@@ -23,6 +23,7 @@ from terminal.core.model import EntryName, Use
 
 DATABASE, LOG, SHARED, HEAD = "journal.db", "journal.db-wal", "journal.db-shm", "journal.head"
 SUSPECT = "suspect"  # a mark, with the reason in it: the next start salvages
+DAMAGED = 86  # how the walk ends on damage: not Python's own 1 or 2, not a shell's, not a signal's
 VERIFIED_AT_START = 5000  # entries; a fifth of a second of a desktop's core
 
 

@@ -236,7 +236,7 @@ class SqliteStore:
         wrong = said.decode(errors="replace").strip()
         if walk.returncode == 0:
             return None
-        if walk.returncode != 1:  # it was ended by somebody: that says nothing about the journal
+        if walk.returncode != recovery.DAMAGED:  # ended by somebody, or never begun: the journal may be whole
             log.warning("not verified", extra={"code": walk.returncode, "what": wrong})
             return None
         recovery.suspect(self.directory, wrong)

@@ -3,7 +3,8 @@
 Laws of this file:
 - A process of its own at the lowest priority: no tap waits for it. It only reads, a little at a time, so that
   checkpoints go on.
-- It ends with 0 when everything holds, with 1 and a line of what is wrong when not. Any exception counts as damage.
+- It ends with 0 when everything holds, with recovery.DAMAGED and a line of what is wrong when not. Any exception of
+  the walk counts as damage; a Python that dies before it walks ends with 1, and says nothing about the journal.
 """
 
 import os
@@ -40,4 +41,5 @@ if __name__ == "__main__":
     os.nice(19)
     wrong = walk(Path(sys.argv[1]))
     if wrong is not None:
-        sys.exit(wrong)  # to stderr, with 1
+        print(wrong, file=sys.stderr)
+        sys.exit(recovery.DAMAGED)

@@ -4,7 +4,6 @@ The law: nothing is trusted that does not verify; what is healthy goes on, what 
 and what was found is kept.
 """
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -215,15 +214,15 @@ async def test_another_terminals_disk_is_refused(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_the_walk_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody ended it: that says nothing about the journal."""
+@pytest.mark.parametrize(("sentence", "end"), [("somebody ended it", "kill -9 $$"), ("Python died early", "exit 1")])
+async def test_the_walk_was_killed(sentence: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It did not walk: that says nothing about the journal."""
     await filled(tmp_path / "j")
     store, _ = await opened(tmp_path / "j")
-    monkeypatch.setattr("sys.executable", shutil.which("false") or "false")
     script = tmp_path / "killed"
-    script.write_text("#!/bin/sh\nkill -9 $$\n")
+    script.write_text(f"#!/bin/sh\n{end}\n")
     script.chmod(0o700)
     monkeypatch.setattr("sys.executable", str(script))
-    assert await store.verify() is None
+    assert await store.verify() is None, sentence
     assert not (tmp_path / "j" / recovery.SUSPECT).exists()
     await store.close()

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
+from terminal.core.items import Pad, Securing
 from terminal.core.ledger import Ledger
 from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
 from terminal.core.model import (
@@ -322,6 +323,20 @@ class LibrarySystem(Protocol):
         """Let go of the line."""
 
 
+class ItemReader(Protocol):
+    """A kiosk's pad: what books lie on it, and the security that a door looks at (ISO 28560)."""
+
+    def pads(self) -> AsyncIterator[tuple[Pad, Reading]]:
+        """What lies there, first now and then whenever it differs. Raises DeviceError when the reader is gone."""
+
+    async def secure(self, item: str, on: bool) -> Securing:
+        """Write the security of every tag of this item, and read it back. Raises DeviceError when the reader is gone.
+
+        Only DONE is done. With any other outcome, an error included, the loan is undone or the book called back; of a
+        set, the parts already written are put back where they can be.
+        """
+
+
 class ParameterSource(Protocol):
     """Where parameter sets come from; a signed source comes through the same port."""
 
@@ -362,6 +377,7 @@ __all__ = [
     "DeviceError",
     "Gate",
     "Indicator",
+    "ItemReader",
     "LibraryError",
     "LibrarySystem",
     "Office",

@@ -75,6 +75,7 @@ class MemorySlot:
 
     def __init__(self, clock: Clock) -> None:
         self.powered = True
+        self.listened = False  # somebody asks for cards
         self._clock = clock
         self._plugged = True
         self._waiting: deque[tuple[MemoryChannel, Reading]] = deque()
@@ -100,16 +101,20 @@ class MemorySlot:
     async def cards(self) -> AsyncIterator[tuple[MemoryChannel, Reading]]:
         """See the port. What was held there while nobody listened is lost."""
         self._waiting.clear()
-        while True:
-            if not self._plugged:
-                raise DeviceError("the card reader is gone", hint="plug it in")
-            if self._waiting:
-                self._channel, at = self._waiting.popleft()
-                yield self._channel, at
-                self._channel.gone = True  # exclusive until the next one is asked for, and no longer
-            else:
-                self._news.clear()
-                await self._news.wait()
+        self.listened = True
+        try:
+            while True:
+                if not self._plugged:
+                    raise DeviceError("the card reader is gone", hint="plug it in")
+                if self._waiting:
+                    self._channel, at = self._waiting.popleft()
+                    yield self._channel, at
+                    self._channel.gone = True  # exclusive until the next one is asked for, and no longer
+                else:
+                    self._news.clear()
+                    await self._news.wait()
+        finally:
+            self.listened = False
 
 
 class MemoryModule:

@@ -51,6 +51,7 @@ class Library:
         self.heard: list[str] = []
         self.trouble: Callable[[str], str | None] = lambda code: None
         self.troubles: Counter[str] = Counter()
+        self.late_s = 0.6  # how late a late answer is
         self.port = 0
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.StreamWriter] = set()
@@ -112,7 +113,7 @@ class Library:
         elif what == "wrong number":
             line = self._line(line[:2].decode(), "", "", 0) if b"AY" not in line else _renumbered(line)
         elif what == "late":
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(self.late_s)
         elif what == "half":
             writer.write(line[: len(line) // 2])
             await writer.drain()

@@ -34,7 +34,7 @@ CHANNELID    {port:#x}
 """
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 RESTART_S = 0.2
-KILL, STOP, GO, READY, COUNT = b"K", b"S", b"G", b"?", b"#"
+KILL, STOP, GO, READY, COUNT, STARTS = b"K", b"S", b"G", b"?", b"#", b"N"
 SIGNALS = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP, GO: signal.SIGCONT}
 READY_S = 10.0
 
@@ -103,6 +103,10 @@ class Pcscd:
         """How many descriptors pcscd has open: what clients leave behind shows here."""
         return int(self._ask(COUNT)[0])
 
+    def starts(self) -> int:
+        """How often it was started."""
+        return int(self._ask(STARTS)[0])
+
     def reach(self, slot: int) -> socket.socket:
         """A connection to a slot, as a card makes it. Raises ConnectionError while there is no pcscd."""
         answer, descriptors = self._ask(b"%d" % slot)
@@ -141,6 +145,7 @@ class _Init:
         (directory / "control").unlink(missing_ok=True)
         self._control.bind(str(directory / "control"))
         self._control.listen(16)
+        self._starts = 0
         self._pcscd = self._start()
 
     def _hide(self, directory: Path) -> None:
@@ -161,6 +166,7 @@ class _Init:
             left.unlink()
         daemon = _daemon()
         assert daemon is not None
+        self._starts += 1
         return subprocess.Popen([daemon, "--foreground", "--config", str(self._config)], stdin=subprocess.DEVNULL)
 
     def live(self) -> None:
@@ -189,6 +195,8 @@ class _Init:
             line.sendall(b"ready" if _listens(PORT + SLOTS - 1) else b"not yet")
         elif wish == COUNT:
             line.sendall(b"%d" % len(list(Path(f"/proc/{self._pcscd.pid}/fd").iterdir())))
+        elif wish == STARTS:
+            line.sendall(b"%d" % self._starts)
         elif wish:
             self._connect(line, PORT + int(wish))
 

@@ -31,6 +31,7 @@ class Pn532:
         self.wire.on_bytes(self._receive)
         self.field: list[SimulatedCard] = []
         self.dead = False
+        self.looks = 0  # how often it was asked who is there
         self.damages: int | None = None  # how many answers pass before one is damaged
         self.failure: BaseException | None = None  # a command a card does not know: a mistake of the terminal
         self._held = bytearray()
@@ -39,6 +40,11 @@ class Pn532:
         self._rest = b""
         self._last = b""
         self._work: asyncio.Task[None] | None = None
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether somebody has woken it since it slept."""
+        return self._awake
 
     def put(self, *cards: SimulatedCard) -> None:
         """Hold cards into the field."""
@@ -145,6 +151,7 @@ class Pn532:
         """Up to two cards of type A: Tg SENS_RES SEL_RES NFCIDLength NFCID1 [ATS]."""
         assert data[1] == 0, "type A only"
         await asyncio.sleep(FIELD_S)
+        self.looks += 1
         self._active = dict(enumerate(self.field[: data[0]], 1))
         listed = bytes((len(self._active),))
         for number, card in self._active.items():

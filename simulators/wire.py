@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import select
 import tty
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,14 @@ class Wire:
         self.path.unlink(missing_ok=True)
         asyncio.get_running_loop().remove_reader(self._master)
         os.close(self._master)
+
+    def is_open(self) -> bool:
+        """Whether the terminal has opened its end: what is sent before falls on the floor."""
+        if not self.plugged:
+            return False
+        poll = select.poll()
+        poll.register(self._master, 0)
+        return not any(event & select.POLLHUP for _, event in poll.poll(0))
 
     def on_bytes(self, receive: Callable[[bytes], None]) -> None:
         """Where the terminal's bytes go."""

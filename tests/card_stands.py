@@ -18,6 +18,7 @@ from typing import Protocol
 import pytest
 
 from drivers.card import pn532
+from drivers.card.pn532 import GONE_AFTER
 from drivers.clock import SystemClock
 from simulators.card import SimulatedCard
 from simulators.card_slot import MemorySlot
@@ -26,8 +27,7 @@ from simulators.pn532 import Pn532
 from simulators.virtual_reader import VirtualSlot
 from terminal.core.model import Reading
 from terminal.ports import CardChannel, CardSlot, DeviceError
-
-NOTICED_S = 0.5  # pcscd looks every 0.4 s
+from tests.waiting import LIMIT_S, until
 
 
 class Stand(Protocol):
@@ -36,6 +36,9 @@ class Stand(Protocol):
     @property
     def slot(self) -> CardSlot:
         """What is listened to."""
+
+    async def listened(self) -> None:
+        """Wait until somebody listens: in memory what is held there before is lost."""
 
     def hold(self, *cards: SimulatedCard) -> None:
         """Hold cards there."""
@@ -56,6 +59,10 @@ class MemoryStand:
     def __init__(self) -> None:
         self.slot = MemorySlot(SystemClock())
         self._cards: tuple[SimulatedCard, ...] = ()
+
+    async def listened(self) -> None:
+        """See Stand."""
+        await until(lambda: self.slot.listened)
 
     def hold(self, *cards: SimulatedCard) -> None:
         """See Stand."""
@@ -84,6 +91,10 @@ class SerialStand:
         self.module.wire.plug()
         self.slot = pn532.Pn532Slot(pn532.Settings(link=f"serial:{directory / 'ttyCard'}?baud=115200"), SystemClock())
 
+    async def listened(self) -> None:
+        """See Stand."""
+        await until(lambda: self.module.is_awake)
+
     def hold(self, *cards: SimulatedCard) -> None:
         """See Stand."""
         self.module.put(*cards)
@@ -91,7 +102,8 @@ class SerialStand:
     async def take_away(self) -> None:
         """See Stand."""
         self.module.take_away()
-        await asyncio.sleep(0.2)
+        seen = self.module.looks + GONE_AFTER + 1  # one may be under way
+        await until(lambda: self.module.looks >= seen or not self.module.wire.plugged)
         assert self.module.failure is None
 
     def unplug(self) -> None:
@@ -113,6 +125,13 @@ class PcscStand:
         self.service = service
         self.hand = VirtualSlot(service, 0)
         self.slot = pcsc.PcscSlot(pcsc.Settings(reader=f"{READER} 00 00"), SystemClock())
+        self._alive = asyncio.Event()
+        self.slot.on_alive = self._alive.set
+
+    async def listened(self) -> None:
+        """See Stand."""
+        async with asyncio.timeout(LIMIT_S):
+            await self._alive.wait()
 
     def hold(self, *cards: SimulatedCard) -> None:
         """See Stand. vpcd takes one card a slot."""
@@ -122,7 +141,7 @@ class PcscStand:
     async def take_away(self) -> None:
         """See Stand."""
         await self.hand.remove()
-        await asyncio.sleep(NOTICED_S)
+        await noticed(0, present=False)
 
     def unplug(self) -> None:
         """See Stand: with pcscd every reader is gone; it is started again by itself."""
@@ -142,6 +161,28 @@ def service() -> Pcscd:
     one.start()
     atexit.register(one.stop)
     return one
+
+
+async def noticed(number: int, *, present: bool) -> None:
+    """Wait until pcscd, which looks every 0.4 s, sees a card in this slot, or sees that there is none."""
+    from drivers.card import scard  # needs pyscard
+
+    def state() -> int:
+        try:
+            context = scard.establish()
+        except scard.PcscError:
+            return 0
+        try:
+            return scard.wait(context, f"{READER} 00 {number:02d}", scard.UNAWARE, 0)
+        except scard.PcscError:
+            return 0
+        finally:
+            scard.release(context)
+
+    wanted = scard.PRESENT if present else scard.EMPTY
+    async with asyncio.timeout(LIMIT_S):
+        while not state() & wanted:
+            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
@@ -187,11 +228,11 @@ class Listener:
                 self.errors.append(error)
             await asyncio.sleep(0.1)
 
-    async def next(self, within_s: float = 5.0) -> CardChannel:
+    async def next(self, within_s: float = LIMIT_S) -> CardChannel:
         """The next card's channel."""
         async with asyncio.timeout(within_s):
             channel, at = await self._found.get()
-        assert abs(time.monotonic_ns() - at.monotonic_ns) < 2_000_000_000
+        assert 0 <= time.monotonic_ns() - at.monotonic_ns < LIMIT_S * 1e9
         return channel
 
     def done(self) -> None:
@@ -214,8 +255,8 @@ async def listening(kind: str, directory: Path) -> AsyncIterator[tuple[Stand, Li
     """A stand, and somebody who listens."""
     async with stand_of(kind, directory) as stand:
         listener = Listener(stand.slot)
-        await asyncio.sleep(0.1)
         try:
+            await stand.listened()
             yield stand, listener
         finally:
             await listener.close()

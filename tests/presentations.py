@@ -30,7 +30,7 @@ from tests.card_stands import Listener, PcscStand, SerialStand, Stand, stand_of
 SELECT_PURSE = bytes.fromhex("00A4040008A00000063201010500")
 BALANCE = bytes.fromhex("805C000204")
 FEN_5000 = bytes.fromhex("00001388 9000")
-WITHIN_S = 8.0
+WITHIN_S = 15.0  # a machine may be busy with other things
 
 
 def figures() -> dict[str, float]:
@@ -66,7 +66,7 @@ async def present(
     listener = Listener(wrap(stand.slot))
     cards = [CardIssuer().card(name) for name in ("first", "second")]
     before: dict[str, float] = {}
-    await asyncio.sleep(0.1)  # in memory what is held out before anybody listens is lost
+    await stand.listened()
     began_s = time.monotonic()
     for number in range(times):
         if number == max(1, times // 10):

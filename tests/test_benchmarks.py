@@ -40,7 +40,7 @@ def test_a_benchmark_says_what_it_promises(name: str) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -94,8 +94,9 @@ class Cage:
                 cwd=self.place, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)},
                 preexec_fn=_cores_wanted,  # one thread here
             )  # fmt: skip
-        await self._until(lambda: (self.place / "log").read_bytes().count(b'"event":"ready"') > 0)
-        await asyncio.sleep(0.3)  # the reader's line is opened after that: nothing tells, nothing was read yet
+        await self.until(lambda: (self.place / "log").read_bytes().count(b'"event":"ready"') > 0)
+        await self.until(self.scan.wire.is_open)  # the reader's line is opened after that
+        await asyncio.sleep(0.3)  # and emptied: nothing tells
 
     async def close(self) -> None:
         """Whatever is left."""
@@ -116,7 +117,7 @@ class Cage:
         """Send a signal; the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -131,8 +132,8 @@ class Cage:
         sent = canary.hits(b"".join(self.raw.requests), self.wanted)
         return found | ({"sent": sent} if sent else {})
 
-    async def _until(self, holds: Any) -> None:
-        async with asyncio.timeout(20):
+    async def until(self, holds: Any) -> None:
+        async with asyncio.timeout(60):
             while True:
                 try:
                     if holds():
@@ -178,13 +179,12 @@ async def test_a_canary_is_found_nowhere(cage: Cage) -> None:
     now_s = int(time.time())
     await cage.show(*every_way(now_s))
     await cage.show(*(FAULTS["forged user signature"](RIDER, now_s + n) for n in range(30)), pause_s=0)
-    await asyncio.sleep(1.5)
     journal = cage.place / "state" / "journal"
     db = apsw.Connection(str(journal / "journal.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    assert len(db.execute("SELECT row FROM quarantine").fetchall()) > 10
+    await cage.until(lambda: len(db.execute("SELECT row FROM quarantine").fetchall()) > 10)
     db.close()
-    said = {line["reason"] for line in cage.lines() if line["event"] == "decided"}
-    assert said >= {"paid", "already_paid", "blocked", "holder_signature_bad", "length_wrong"}
+    wanted = {"paid", "already_paid", "blocked", "holder_signature_bad", "length_wrong"}
+    await cage.until(lambda: {line["reason"] for line in cage.lines() if line["event"] == "decided"} >= wanted)
     assert (journal / "journal.db-wal").stat().st_size > 0
     await cage.show(Phone(RIDER.name).code(now_s - 20), pause_s=0.003)
     assert await cage.end(signal.SIGABRT) == -signal.SIGABRT
@@ -201,7 +201,7 @@ async def test_a_traceback_names_nobody(cage: Cage) -> None:
     """A bug that carries the whole presentation in its exception: the log says where, and nothing of what."""
     await cage.show(RIDER.code(int(time.time())))
     assert cage.process is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert await cage.process.wait() == exit_codes.BUG
     log = (cage.place / "log").read_bytes()
     assert b'"error":"ValueError"' in log and b"canary_end.py" in log
@@ -212,7 +212,7 @@ async def test_a_traceback_names_nobody(cage: Cage) -> None:
 async def test_a_planted_leak_is_found(cage: Cage) -> None:
     """In the log, or in the journal and what was sent: in the clear, or in another form."""
     await cage.show(*every_way(int(time.time())))
-    await asyncio.sleep(0.5)
+    await cage.until(lambda: len(cage.hits()) > (cage.plant != "payload logged"))
     await cage.end(signal.SIGABRT)
     found = cage.hits()
     if cage.plant == "payload logged":

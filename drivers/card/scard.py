@@ -17,7 +17,7 @@ PNP = "\\\\?PnP?\\Notification"  # a pseudo reader: told when readers come or go
 T0 = scard.SCARD_PROTOCOL_T0
 ANY_PROTOCOL = scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
 UNAWARE, CHANGED = scard.SCARD_STATE_UNAWARE, scard.SCARD_STATE_CHANGED
-PRESENT, MUTE = scard.SCARD_STATE_PRESENT, scard.SCARD_STATE_MUTE
+PRESENT, EMPTY, MUTE = scard.SCARD_STATE_PRESENT, scard.SCARD_STATE_EMPTY, scard.SCARD_STATE_MUTE
 ABSENT_READER = scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_UNAVAILABLE
 
 # pcscd itself is gone, or what we had of it is: begin anew with a new context.

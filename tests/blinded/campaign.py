@@ -35,8 +35,8 @@ PLANTS: dict[str, dict[str, Any]] = {
 }
 
 
-async def campaign(place: Path, rounds: int, plant: str, seed: int) -> dict[str, Any]:
-    """So many rounds; what came of them."""
+async def campaign(place: Path, rounds: int, plant: str, seed: int, other_s: float = OTHER_S) -> dict[str, Any]:
+    """So many rounds; what came of them. `other_s`: how long the passenger at the scan module may wait."""
     random = Random(seed)
     recovered: list[float] = []
     wrong: list[str] = []
@@ -45,7 +45,7 @@ async def campaign(place: Path, rounds: int, plant: str, seed: int) -> dict[str,
         for number in range(rounds):
             disaster = DISASTERS[number % len(DISASTERS)]
             await lane.has_spare()
-            recovered.append(await _round(lane, disaster, random, wrong))
+            recovered.append(await _round(lane, disaster, random, wrong, other_s))
             if number == min(25, rounds // 2):
                 grown = -_rss_mib()
         grown += _rss_mib()
@@ -65,7 +65,7 @@ async def campaign(place: Path, rounds: int, plant: str, seed: int) -> dict[str,
     }
 
 
-async def _round(lane: CameraLane, disaster: str, random: Random, wrong: list[str]) -> float:
+async def _round(lane: CameraLane, disaster: str, random: Random, wrong: list[str], other_s: float) -> float:
     """One disaster; seconds without sight."""
     before, blinded = len(lane.openings), lane.seeing
     if disaster == "bombed":
@@ -77,7 +77,7 @@ async def _round(lane: CameraLane, disaster: str, random: Random, wrong: list[st
     blind = asyncio.create_task(lane.sees(other_than=blinded))
     at_scan_module = len(lane.openings)
     lane.other.show(lane.code())
-    if not await lane.opens(at_scan_module, within_s=OTHER_S):
+    if not await lane.opens(at_scan_module, within_s=other_s):
         wrong.append(f"{disaster}: nobody passed at the scan module")
     took_s = await blind
     await lane.opens(before + 1)

@@ -183,7 +183,7 @@ def test_what_is_typed_into_its_console_is_nobodys_command(site: Path) -> None:
 
 def seen_down(status_file: Path) -> dict[str, Any]:
     """The status once it says that the reader is down."""
-    for _ in range(100):
+    for _ in range(300):
         status: dict[str, Any] = json.loads(status_file.read_bytes()) if status_file.exists() else {}
         if status and not status["devices"]["bus/front/0"]["up"]:
             return status

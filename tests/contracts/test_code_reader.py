@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from drivers.scan.framing import FRAMINGS
 from simulators.scan_module import ScanModule
 from terminal.core.model import Medium, Reading, Reason
 from terminal.ports import CodeReader, DeviceError
+from tests.waiting import LIMIT_S, until
 
 CODE = bytes(range(256)) + bytes(76)  # 332 bytes, as long as a real ride code
 TEXT = b"NCFOXN%TS3DH$2I-T 5L"
@@ -27,6 +29,7 @@ class Heard:
 
     def __init__(self, reader: CodeReader) -> None:
         self.payloads: list[tuple[bytes | Reason, Reading]] = []
+        self.heard_ns: list[int] = []  # CLOCK_MONOTONIC at which each was handed over
         self.errors: list[DeviceError] = []
         self.took_s = 0.0  # how long whoever listens is busy with each payload
         self._news = asyncio.Event()
@@ -37,13 +40,14 @@ class Heard:
             try:
                 async for payload, at in reader.payloads():
                     self.payloads.append((payload, at))
+                    self.heard_ns.append(time.monotonic_ns())
                     self._news.set()
                     await asyncio.sleep(self.took_s)
             except DeviceError as error:
                 self.errors.append(error)
             await asyncio.sleep(0.05)
 
-    async def next(self, within_s: float = 1.0) -> tuple[bytes | Reason, Reading]:
+    async def next(self, within_s: float = LIMIT_S) -> tuple[bytes | Reason, Reading]:
         """The next payload."""
         async with asyncio.timeout(within_s):
             await self._news.wait()
@@ -58,7 +62,7 @@ async def on_a_pty(tmp_path: Path, framing: str = "length16") -> AsyncIterator[t
     far_end.wire.plug()
     settings = module.Settings(link=f"serial:{tmp_path / 'ttyScan'}?baud=115200", framing=framing)
     heard = Heard(module.open(settings, SystemClock()))
-    await asyncio.sleep(0.05)
+    await until(far_end.wire.is_open)
     try:
         yield far_end, heard
     finally:
@@ -78,21 +82,21 @@ class TestCodeReader:
             sent_ns = await far_end.show(code)
             payload, at = await heard.next()
             assert payload == code
-            assert -1_000_000 < at.monotonic_ns - sent_ns < 20_000_000
-            assert abs(at.utc_ms - time.time() * 1000) < 1000
+            assert sent_ns - 1_000_000 < at.monotonic_ns <= heard.heard_ns[-1]
+            if framing == "gap":  # the silence that ended it came after
+                assert heard.heard_ns[-1] - at.monotonic_ns > 40_000_000
+            assert abs(at.utc_ms - time.time() * 1000) < 60_000
 
     async def test_unplug_and_replug(self, framing: str, tmp_path: Path) -> None:
-        """A pulled plug is a DeviceError with a hint; at most 2 s after it is back, codes are read."""
+        """A pulled plug is a DeviceError with a hint; once it is back, codes are read."""
         async with on_a_pty(tmp_path, framing) as (far_end, heard):
             far_end.wire.unplug()
-            await asyncio.sleep(0.2)
-            assert heard.errors and heard.errors[0].hint
+            await until(lambda: heard.errors)
+            assert heard.errors[0].hint
             far_end.wire.plug()
-            began = time.monotonic()
-            while TEXT not in [payload for payload, _ in heard.payloads]:
-                await far_end.show(TEXT)  # the line may be opened in the middle of a code: that one is lost
-                await asyncio.sleep(0.3)  # longer than the silence that ends a frame
-            assert time.monotonic() - began < 2.0
+            await until(far_end.wire.is_open)
+            await far_end.show(TEXT)
+            assert (await heard.next())[0] == TEXT
 
 
 class TestTrouble:
@@ -117,7 +121,7 @@ class TestTrouble:
         await far_end.show(b"OLD")
         settings = module.Settings(link=f"serial:{tmp_path / 'ttyScan'}", framing="lines")
         heard = Heard(module.open(settings, SystemClock()))
-        await asyncio.sleep(0.05)
+        await until(lambda: _is_held(keeper))
         await far_end.show(b"NEW")
         await heard.next()
         heard.task.cancel()
@@ -129,22 +133,23 @@ class TestTrouble:
     async def test_what_waited_too_long_is_dropped(self, tmp_path: Path) -> None:
         """Codes that wait for a busy lane longer than their order could live are dropped, not served late."""
         async with on_a_pty(tmp_path, "lines") as (far_end, heard):
-            heard.took_s = 0.6
+            heard.took_s = 1.5
             for number in range(5):
                 await far_end.show(b"code %d" % number)
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(1.8)
             heard.took_s = 0.0
             await far_end.show(b"fresh")
-            await asyncio.sleep(0.5)
+            await until(lambda: len(heard.payloads) > 1)
+            await asyncio.sleep(0.1)
             assert [payload for payload, _ in heard.payloads] == [b"code 0", b"fresh"]
 
     async def test_what_came_while_the_process_stood_still_is_dropped(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Bytes that arrived while the process was stopped are not taps of the moment it goes on."""
-        monkeypatch.setattr(module, "STOOD_STILL_S", 0.5)
+        monkeypatch.setattr(module, "STOOD_STILL_S", 1.0)
         async with on_a_pty(tmp_path, "lines") as (far_end, heard):
-            _stand_still(0.8, far_end, b"OLD\r\n")
+            _stand_still(1.3, far_end, b"OLD\r\n")
             await asyncio.sleep(0.3)
             assert heard.payloads == []
             await far_end.show(b"NEW")
@@ -200,6 +205,16 @@ async def test_line_that_cannot_be_opened(link: str) -> None:
     with pytest.raises(DeviceError) as caught:
         await anext(reader.payloads())
     assert caught.value.hint
+
+
+def _is_held(line: int) -> bool:
+    """Whether somebody has opened the line exclusively."""
+    try:
+        fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(line, fcntl.LOCK_UN)
+    return False
 
 
 def _stand_still(for_s: float, far_end: ScanModule, meanwhile: bytes) -> None:

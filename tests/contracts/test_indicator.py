@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,12 +9,13 @@ import pytest
 
 from drivers.clock import SystemClock
 from drivers.gate import modbus
-from drivers.gate.lamp import COLOUR, TONES, LampWiring
+from drivers.gate.lamp import COLOUR, TONES, LampWiring, ModbusLamp
 from drivers.indicator import memory
 from simulators.gate import Board
 from terminal.core.model import Reason
 from terminal.core.phrases import Display, Light, Tone
 from terminal.ports import DeviceError, Indicator
+from tests.waiting import until
 
 WIRING = LampWiring(green=1, amber=2, red=3, blue=4, buzzer=5, show_ms=400)
 
@@ -26,12 +26,21 @@ def shown(light: Light, tone: Tone = Tone.SILENT) -> Display:
 
 
 class Lamps:
-    """Lamps on a board, and every change the far end saw: coil, on, seconds since the start."""
+    """Lamps on a board, and every change the far end saw: coil, on."""
 
     def __init__(self, board: Board, indicator: Indicator) -> None:
         self.board, self.indicator = board, indicator
         self.changes: list[tuple[int, bool]] = []
         board.on_coil = lambda number, on, at_ns: self.changes.append((number, on))
+
+    def is_showing(self) -> bool:
+        """Whether the last showing still goes on."""
+        assert isinstance(self.indicator, ModbusLamp)
+        return self.indicator._playing is not None and not self.indicator._playing.done()
+
+    def lit(self) -> list[int]:
+        """The coils that are on."""
+        return [number for number, on in enumerate(self.board.coils) if on]
 
 
 @contextlib.asynccontextmanager
@@ -41,9 +50,7 @@ async def lamps(tmp_path: Path) -> AsyncIterator[Lamps]:
     await board.serve_serial(tmp_path / "ttyLamp")
     driver = modbus.open(modbus.Settings(link=f"serial:{tmp_path / 'ttyLamp'}?baud=115200"), SystemClock())
     task = asyncio.create_task(driver.run())
-    async with asyncio.timeout(2):
-        while not driver.connected:
-            await asyncio.sleep(0.005)
+    await until(lambda: driver.connected)
     try:
         yield Lamps(board, driver.lamp(WIRING))
     finally:
@@ -56,21 +63,18 @@ async def test_a_light_goes_on_and_out(tmp_path: Path) -> None:
     """The colour of the phrase is lit at once and goes out by itself."""
     async with lamps(tmp_path) as rig:
         await rig.indicator.show(shown(Light.GREEN))
-        await asyncio.sleep(0.1)
-        assert rig.board.coils[1:5] == [True, False, False, False]
-        await asyncio.sleep(0.5)
-        assert not any(rig.board.coils)
+        await until(lambda: len(rig.changes) == 2)
         assert rig.changes == [(1, True), (1, False)]
+        assert rig.lit() == []
 
 
 async def test_a_new_showing_replaces_the_old(tmp_path: Path) -> None:
     """Showing red puts green out; only red is lit."""
     async with lamps(tmp_path) as rig:
         await rig.indicator.show(shown(Light.GREEN))
-        await asyncio.sleep(0.05)
-        await rig.indicator.show(shown(Light.RED))
-        await asyncio.sleep(0.1)
-        assert rig.board.coils[1:5] == [False, False, True, False]
+        await until(lambda: rig.lit() == [1])
+        await rig.indicator.show(shown(Light.RED_STEADY))
+        await until(lambda: rig.lit() == [3])
 
 
 async def test_showings_in_a_rush_leave_only_the_last(tmp_path: Path) -> None:
@@ -80,17 +84,18 @@ async def test_showings_in_a_rush_leave_only_the_last(tmp_path: Path) -> None:
             await rig.indicator.show(shown(Light.GREEN if number % 2 else Light.AMBER, Tone.STOP))
             await asyncio.sleep(0.003)
         await rig.indicator.show(shown(Light.RED_STEADY))
-        await asyncio.sleep(0.8)
-        assert [number for number, on in enumerate(rig.board.coils) if on] == [3]
+        await until(lambda: rig.lit() == [3])
+        await asyncio.sleep(0.8)  # and nothing that was given up comes after it
+        assert rig.lit() == [3]
 
 
 async def test_blinking_blinks(tmp_path: Path) -> None:
     """A blinking light goes on and off while it is shown, and ends dark."""
     async with lamps(tmp_path) as rig:
         await rig.indicator.show(shown(Light.AMBER_BLINK))
-        await asyncio.sleep(0.7)
+        await until(lambda: not rig.is_showing())
         assert rig.changes[:2] == [(2, True), (2, False)]
-        assert not rig.board.coils[2]
+        assert rig.lit() == []
 
 
 async def test_stop_is_one_long_tone_and_again_is_two_short(tmp_path: Path) -> None:
@@ -99,16 +104,15 @@ async def test_stop_is_one_long_tone_and_again_is_two_short(tmp_path: Path) -> N
         for tone, beeps in ((Tone.STOP, 1), (Tone.AGAIN, 2)):
             rig.changes.clear()
             await rig.indicator.show(shown(Light.RED, tone))
-            await asyncio.sleep(0.55)
+            await until(lambda: not rig.is_showing())
             assert rig.changes.count((5, True)) == rig.changes.count((5, False)) == beeps
 
 
 async def test_showing_holds_nobody_up(tmp_path: Path) -> None:
     """`show` is back before the lamp is lit: a lane does not wait for a lamp."""
     async with lamps(tmp_path) as rig:
-        began = time.monotonic()
         await rig.indicator.show(shown(Light.GREEN, Tone.STOP))
-        assert time.monotonic() - began < 0.005
+        assert rig.changes == [] and rig.is_showing()
 
 
 async def test_lost_board_is_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from simulators.library import Copy, Dialect, Library
 from terminal.core.library import ReaderNumber, Silence
 from terminal.ports import DeviceError, LibraryError
 from tests import peers
+from tests.waiting import until
 
 AT_MS = 1_800_000_000_000
 READER, STRANGER = ReaderNumber("R1"), ReaderNumber("R9")
@@ -35,7 +36,7 @@ async def meeting(library: Library, **options: Any) -> AsyncIterator[sip2.Sip2]:
     """The driver, at a pretend system."""
     await library.start()
     system = sip2.open(
-        sip2.Settings(host="127.0.0.1", port=library.port, **{"timeout_s": 0.4} | options), SystemClock()
+        sip2.Settings(host="127.0.0.1", port=library.port, **{"timeout_s": 10.0} | options), SystemClock()
     )
     try:
         yield system
@@ -207,7 +208,8 @@ class TestTrouble:
     async def test_each_silence_has_its_own_name(self, what: str, times: int, expected: Silence) -> None:
         """And the next question is answered, by its own answer."""
         library = stocked()
-        async with meeting(library) as at:
+        library.late_s = 1.5
+        async with meeting(library, timeout_s=1.0) as at:
             library.trouble = once(what, times)
             assert await silence(at.item("B1", AT_MS)) is expected
             assert (await at.item("B2", AT_MS)).barcode == "B2"
@@ -245,7 +247,7 @@ class TestTrouble:
             port = library.port
             await library.stop()
             await library.start(port)
-            await asyncio.sleep(0.05)
+            await until(lambda: at._line is None or at._line.is_lost)
             assert (await at.item("B1", AT_MS)).barcode == "B1"
 
     async def test_an_endless_line_ends(self) -> None:
@@ -259,7 +261,7 @@ class TestTrouble:
 
         server = await asyncio.start_server(endless, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        at = sip2.open(sip2.Settings(host="127.0.0.1", port=port, timeout_s=2), SystemClock())
+        at = sip2.open(sip2.Settings(host="127.0.0.1", port=port, timeout_s=10), SystemClock())
         assert await silence(at.item("B1", AT_MS)) is Silence.GARBLED
         server.close()
         await at.close()
@@ -267,7 +269,7 @@ class TestTrouble:
     async def test_a_question_given_up_leaves_no_answer_behind(self) -> None:
         """Cancelled while it waits: its answer must not meet the next question."""
         library = stocked()
-        async with meeting(library, timeout_s=2.0) as at:
+        async with meeting(library, timeout_s=10.0) as at:
             library.trouble = once("late")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):

@@ -15,6 +15,7 @@ from simulators.route import Receiver, SimulatedPositions
 from simulators.route import Settings as RouteSettings
 from terminal.core.route import Fix
 from terminal.ports import DeviceError
+from tests.waiting import until
 
 HERE, THERE = (30_572_815, 104_066_801), (30_573_000, 104_067_000)
 
@@ -31,14 +32,14 @@ async def test_positions_come_from_the_line(tmp_path: Path) -> None:
             heard.append(fix)
 
     listening = asyncio.create_task(listen())
-    await asyncio.sleep(0.1)
-    for place in (HERE, None, THERE, THERE):
-        await receiver.say(place)
-    await asyncio.sleep(0.1)
+    await until(receiver.wire.is_open)
+    await receiver.say(HERE)
+    await receiver.say(None)
+    while not heard or (heard[-1].lat_e6, heard[-1].lon_e6) != THERE:
+        await receiver.say(THERE)
     listening.cancel()
     receiver.wire.unplug()
     assert {(fix.lat_e6, fix.lon_e6) for fix in heard} <= {HERE, THERE}
-    assert (heard[-1].lat_e6, heard[-1].lon_e6) == THERE
 
 
 async def test_a_pulled_plug_is_a_device_error(tmp_path: Path) -> None:
@@ -49,11 +50,11 @@ async def test_a_pulled_plug_is_a_device_error(tmp_path: Path) -> None:
         receiver.wire.plug()
         async with aclosing(reader.fixes()) as fixes:  # type: ignore[type-var]  # an async generator
             first = asyncio.ensure_future(anext(fixes))
-            await asyncio.sleep(0.05)
+            await until(receiver.wire.is_open)
             await receiver.say(HERE)
             assert (await first).lat_e6 == HERE[0]
             rest = asyncio.ensure_future(_drain(fixes))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0)
             receiver.wire.unplug()
             with pytest.raises(DeviceError, match="the line is gone"):
                 await rest

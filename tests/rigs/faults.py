@@ -223,7 +223,7 @@ class _Strace:
         self._strace = await asyncio.create_subprocess_exec(
             "strace", *self._options, "-p", str(process.pid), stderr=asyncio.subprocess.DEVNULL
         )
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(SETTLED_S):
             while not _is_traced(process.pid):  # another process
                 await asyncio.sleep(0.005)
         return self
@@ -238,9 +238,9 @@ class _Strace:
         except TimeoutError:  # it waits for threads that died with the process it traced
             signal_to(self._strace, signal.SIGKILL)
             await self._strace.wait()
-        killed = False
-        with suppress(TimeoutError):
-            killed = await self._terminal.gone(0.05) == -signal.SIGKILL
+        killed, may_die = False, any("signal=KILL" in option for option in self._options)
+        with suppress(TimeoutError):  # what strace says of a kill may be lost with it
+            killed = await self._terminal.gone(1.0 if may_die else 0.05) == -signal.SIGKILL
         self.struck = killed or _struck(self._out)
 
 

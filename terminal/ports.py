@@ -28,6 +28,7 @@ from terminal.core.model import (
 )
 from terminal.core.phrases import Display
 from terminal.core.route import Fix
+from terminal.core.screen import Page, Press
 
 # --------------------------------------------------------------------------- errors, by who must act
 
@@ -169,6 +170,16 @@ class Indicator(Protocol):
 
     async def show(self, display: Display) -> None:
         """Show at once; replaces what was shown. Raises DeviceError when the device is gone."""
+
+
+class Screen(Protocol):
+    """A kiosk's screen: pages out, presses in."""
+
+    async def show(self, page: Page) -> None:
+        """Show at once; replaces what was shown. Raises DeviceError when nothing can be shown."""
+
+    def presses(self) -> AsyncIterator[tuple[Press, Reading]]:
+        """What is touched, as it is touched. Raises DeviceError when the screen is gone."""
 
 
 class Positions(Protocol):
@@ -387,6 +398,7 @@ __all__ = [
     "PowerInput",
     "Presentation",
     "RawParameters",
+    "Screen",
     "SecureModule",
     "Store",
     "StoreBroken",

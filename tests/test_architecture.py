@@ -18,7 +18,7 @@ import pytest
 import drivers
 import simulators
 from terminal.__main__ import COMMANDS
-from terminal.core.services import SERVICES
+from terminal.core.services import SERVICES, VISITS
 from terminal.core.tokens import FORMATS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -249,7 +249,7 @@ def test_every_registered_name_resolves() -> None:
     for name in simulators.REGISTRY:
         assert name.startswith("sim.") and callable(simulators.load(name))
     assert len({one.name for one in FORMATS}) == len(FORMATS)
-    assert all(callable(service) for service in SERVICES.values())
+    assert all(callable(service) for service in (*SERVICES.values(), *VISITS.values()))
     for command in COMMANDS:
         assert importlib.import_module(f"terminal.cli.{command}")
 

@@ -18,6 +18,7 @@ import msgspec
 from terminal.core.card import Assurance, CardFacts
 from terminal.core.debit import DebitMade, DebitProof, DebitState, PurseDebit
 from terminal.core.ledger import Effect, Where
+from terminal.core.loans import Circulated as Circulated  # noqa: PLC0414  # taken from here
 from terminal.core.model import (
     Charge,
     EntryName,
@@ -241,6 +242,7 @@ Fact = (
     | Alarm
     | Commanded
     | Reissued
+    | Circulated
 )
 
 

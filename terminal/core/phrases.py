@@ -133,6 +133,72 @@ PHRASES: dict[Reason, Phrase] = {
         "Last trip had no tap-out: ¥{owed} charged. This one ¥{fare}. Balance ¥{balance}",
         Tone.OK_THEN_NOTICE,
     ),
+    Reason.SIGNED_IN: _ok("您好 请放书", "Hello. Please put your books down", Tone.OK_SOFT),
+    Reason.BORROWED: _ok("借书成功 {due}前还", "Borrowed. Due {due}"),
+    Reason.BORROWED_OFFLINE: Phrase(
+        zh="已登记借出 {due}前还", en="Loan noted. Due {due}", tone=Tone.OK_SOFT, light=Light.GREEN_BLINK
+    ),
+    Reason.RETURNED: _ok("还书成功 谢谢", "Returned. Thank you"),
+    Reason.RETURNED_OFFLINE: Phrase(
+        zh="已登记还书 谢谢", en="Return noted. Thank you", tone=Tone.OK_SOFT, light=Light.GREEN_BLINK
+    ),
+    Reason.RETURN_ROUTED: _ok("还书成功 请放入{bin}号箱", "Returned. Please put it in bin {bin}"),
+    Reason.RENEWED: _ok("续借成功 {due}前还", "Renewed. Due {due}"),
+    Reason.RENEW_REFUSED: _again("不能再续 请于{due}前还", "Cannot renew again. Due {due}", Tone.NOTICE),
+    Reason.BOOK_ON_HOLD: _again(
+        "本书已被预约 请交服务台", "Reserved by another reader. Please hand it to the desk", Tone.NOTICE
+    ),
+    Reason.BOOK_NOT_RELEASED: Phrase(
+        zh="防盗未解除 请把书放回",
+        en="Book not yet released. Please put it back",
+        tone=Tone.AGAIN,
+        light=Light.AMBER_BLINK,
+    ),
+    Reason.BOOK_NOT_SECURED: Phrase(
+        zh="已还 请把书再放一次", en="Returned. Please put it down once more", tone=Tone.AGAIN, light=Light.AMBER_BLINK
+    ),
+    Reason.BOOK_NOT_RECOGNISED: _again("没认出这本书 请重放", "Book not recognised. Please place it again"),
+    Reason.BOOK_PARTS_MISSING: _again("一套书没放齐 请一起放", "Part of a set is missing. Please place all of it"),
+    Reason.LOAN_REFUSED: _desk("这本书不能借 请到服务台", "This book cannot be lent. Please ask the desk"),
+    Reason.RETURN_REFUSED: _desk("这本书没还成 请到服务台", "Not returned. Please ask the desk"),
+    Reason.LOAN_LIMIT: _again(
+        "已借满{n}本 还书后可再借", "{n} books out, your limit. Return one to borrow", Tone.NOTICE
+    ),
+    Reason.OFFLINE_LIMIT: _again(
+        "暂时联不上 最多再借{n}本", "Offline now: no more than {n} books until we are back", Tone.NOTICE
+    ),
+    Reason.OFFLINE_NOT_LENT: _again("暂时联不上 请稍后再借", "Offline now. Please borrow it later", Tone.NOTICE),
+    Reason.READER_OVERDUE: _again("有书到期未还 还后可借", "A book is overdue. Return it to borrow again", Tone.NOTICE),
+    Reason.READER_FINE: _again("待付{amount}元 可到服务台办理", "¥{amount} to pay at the desk", Tone.NOTICE),
+    Reason.READER_ON_HOLD: _ask("借阅暂停 请到服务台", "Borrowing is on hold. Please ask the desk"),
+    Reason.READER_EXPIRED: _ask("借阅证已到期 请到服务台", "Your library card has expired. Please ask the desk"),
+    Reason.READER_NOT_OPENED: _ask(
+        "还未开通借阅 请到服务台登记", "Borrowing is not set up yet. Please register at the desk"
+    ),
+    Reason.READER_SESSION_END: Phrase(
+        zh="已退出 请取走卡和书",
+        en="Signed out. Please take your card and books",
+        tone=Tone.OK_SOFT,
+        light=Light.WHITE,
+    ),
+    Reason.LIBRARY_UNREACHABLE: _again(
+        "联不上图书馆系统 请稍后再试", "The library system cannot be reached. Please try later", Tone.NOTICE
+    ),
+    Reason.LIBRARY_NOT_LOGGED_IN: _ask(
+        "本机未登录图书馆系统 请找工作人员", "Not signed in to the library system. Please ask a member of staff"
+    ),
+    Reason.LIBRARY_SILENT: _again(
+        "图书馆系统没有应答 结果稍后核对", "No answer from the library system. It will be checked later", Tone.NOTICE
+    ),
+    Reason.LIBRARY_ASKS_AGAIN: _again(
+        "图书馆系统没听清 请再放一次", "The library system did not understand. Please try again"
+    ),
+    Reason.LIBRARY_HUNG_UP: _again(
+        "图书馆系统断开了 结果稍后核对", "The library system hung up. It will be checked later", Tone.NOTICE
+    ),
+    Reason.LIBRARY_GARBLED: _again(
+        "图书馆系统答复不清 结果稍后核对", "Its answer was garbled. It will be checked later", Tone.NOTICE
+    ),
     Reason.MALFORMED: _NOT_READ,
     Reason.TWO_CODES: _again("一次一个码 请只出示一个", "One code at a time, please"),
     Reason.UNKNOWN_FORMAT: _again("请出示乘车码", "Please show the ride code"),

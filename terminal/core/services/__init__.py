@@ -2,6 +2,7 @@
 
 Laws of this package:
 - A gate's visit has one step, so a gate service is a plain function of a `Case`; nothing in it waits.
+- A kiosk's visit has many: it is a generator (core/visit.py), and nothing in it waits either.
 - The rules every gate asks, each one function, stand in order in rules.py; the first that speaks ends it.
 """
 
@@ -11,12 +12,17 @@ from terminal.core.model import Outcome
 from terminal.core.services.admission import activation, admission
 from terminal.core.services.fare import fare
 from terminal.core.services.inquiry import inquiry
+from terminal.core.services.loan import loan
 from terminal.core.services.purse import purse
 from terminal.core.services.rules import Case, evidence, refuse
 
 SERVICES: dict[str, Callable[[Case], Outcome]] = {
     "fare": fare,
     "admission": admission,
+}
+# Services whose visit has many steps (core/visit.py): a kiosk's.
+VISITS = {
+    "loan": loan,
 }
 # What a person may have asked before a card is held out; answered instead of the lane's service.
 ASKED: dict[str, Callable[[Case], Outcome]] = {
@@ -32,4 +38,4 @@ def judge(case: Case, asked: str = "") -> Outcome:
     return SERVICES[case.service](case) if case.credential.card is None else purse(case)
 
 
-__all__ = ["ASKED", "SERVICES", "Case", "evidence", "judge", "refuse"]
+__all__ = ["ASKED", "SERVICES", "VISITS", "Case", "evidence", "judge", "refuse"]

@@ -1,0 +1,144 @@
+"""What one visit at a library kiosk has seen and done so far, and the pages that show it.
+
+Laws of this file:
+- A book is dealt with once a visit; lifted and put down again it is tried again only if it was not done.
+- What already lay on the pad when the last visitor left is nobody's: it counts once it was lifted.
+- Only somebody who acts keeps a page alive; a pad that flickers does not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from terminal.core.base import EntryName
+from terminal.core.items import Pad, TagFault
+from terminal.core.model import Credential, Instant, Reason, Value
+from terminal.core.screen import Button, Figure, Language, Page, PageKind, Row, Said, Touch
+from terminal.core.services.loan_rules import OfflinePolicy
+from terminal.core.visit import Event, Known, Laid, Presented, Scanned, Visit, show
+
+GOODBYE_S = 5.0  # how long the rest page still says what the last visit ended with
+DONE = {
+    Reason.BORROWED,
+    Reason.BORROWED_OFFLINE,
+    Reason.RETURNED,
+    Reason.RETURNED_OFFLINE,
+    Reason.RETURN_ROUTED,
+    Reason.BOOK_ON_HOLD,
+    Reason.RENEWED,
+}
+
+
+class Kiosk(Value, frozen=True):
+    """What a site wrote down about one kiosk."""
+
+    lane: str
+    privacy_s: float = 30.0  # a page of somebody's ends when nobody acted for so long
+    has_pad: bool = True  # False: barcodes only, and no security to be written
+    language: Language = Language.ZH
+    offline: OfflinePolicy = OfflinePolicy()
+    listed: int = 20  # so many loans of an account are looked up one by one
+
+
+@dataclass
+class Reader:
+    """Who is signed in."""
+
+    known: Known
+    sign_in: EntryName
+    presented: Presented
+    waiting: int  # books lent to them that the library system was not told of yet
+
+    def is_same(self, claim: Credential) -> bool:
+        """Whether this is the same card, phone or account again."""
+        before = self.presented.claim
+        assert isinstance(before, Credential)
+        return bool(set(before.medium_refs) & set(claim.medium_refs))
+
+
+@dataclass
+class Session:
+    """One visit."""
+
+    kiosk: Kiosk
+    pad: Pad  # what lies there now
+    language: Language
+    left: frozenset[str] = frozenset()  # of those: lay there when the last visitor went
+    queue: list[str] = field(default_factory=list)  # put down or scanned, and not dealt with
+    rows: dict[str, Row] = field(default_factory=dict)  # what was dealt with
+    said: Said | None = None
+    offline: bool = False
+    at: Instant | None = None  # of the last thing that happened
+    acted_ns: int = 0
+    reader: Reader | None = None
+
+    # ----------------------------------------------------------------------- what is seen
+
+    def wait(self, page: Page, wait_s: float | None) -> Visit[Event]:
+        """Show a page; take note of the books that come and go, and of the time."""
+        event = yield from show(page, wait_s)
+        self.at = event.at
+        if isinstance(event, Laid):
+            self._laid(event.pad)
+        elif isinstance(event, Scanned):
+            self._add([event.barcode])
+        return event
+
+    def acted(self) -> None:
+        """Somebody did something: the page lives on."""
+        assert self.at is not None
+        self.acted_ns = self.at.monotonic_ns
+
+    def left_s(self) -> float:
+        """Seconds until the page ends unless somebody acts."""
+        assert self.at is not None
+        return max(0.0, self.kiosk.privacy_s - (self.at.monotonic_ns - self.acted_ns) / 1e9)
+
+    def abandon(self) -> None:
+        """Whatever lies there, or was scanned, is nobody's from now on."""
+        self.left = frozenset(self.pad.items)
+        self.queue.clear()
+
+    def _laid(self, pad: Pad) -> None:
+        items, before = pad.items, self.pad.items
+        self.pad = pad
+        self.left &= frozenset(items)
+        self.queue = [barcode for barcode in self.queue if barcode in items or barcode not in before]
+        self._add(barcode for barcode in items if barcode not in before and barcode not in self.left)
+        if any(isinstance(tag.content, TagFault) for tag in pad.tags):
+            self.said = Said(reason=Reason.BOOK_NOT_RECOGNISED)
+
+    def _add(self, barcodes: Iterable[str]) -> None:
+        for barcode in barcodes:
+            row = self.rows.get(barcode)
+            done = row is not None and row.said is not None and row.said.reason in DONE
+            if barcode not in self.queue and not done:
+                self.queue.append(barcode)
+                self.acted()
+
+    # ----------------------------------------------------------------------- pages
+
+    def page(
+        self,
+        kind: PageKind,
+        *buttons: Touch,
+        ends: bool = True,
+        figures: tuple[Figure, ...] = (),
+        rows: tuple[Row, ...] | None = None,
+    ) -> Page:
+        """A page with what was said and done so far."""
+        return Page(
+            kind=kind,
+            language=self.language,
+            said=self.said,
+            rows=tuple(self.rows.values()) if rows is None else rows,
+            figures=figures,
+            buttons=tuple(Button(touch=touch) for touch in buttons),
+            offline=self.offline,
+            private=kind is PageKind.ACCOUNT or self.reader is not None,
+            ends_s=self.left_s() if ends else None,
+        )
+
+    def other_language(self) -> None:
+        """The other one."""
+        self.language = Language.EN if self.language is Language.ZH else Language.ZH
+        self.acted()

@@ -20,6 +20,8 @@ class TagFault(StrEnum):
     CUT = "cut"  # ends within a data element, or the tag is too small for its layout
     BAD_CHECK = "bad_check"  # the checksum does not hold
     BAD_TEXT = "bad_text"  # characters that no compaction scheme gives, or no text at all
+    BAD_SET = "bad_set"  # a part that its set cannot have
+    TWICE = "twice"  # a data element stands there twice
     NO_ITEM = "no_item"  # well formed, without a primary item identifier
     UNREADABLE = "unreadable"  # the tag answered wrongly, or only in part
 

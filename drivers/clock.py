@@ -5,7 +5,6 @@ Laws of this file:
 - The uncertainty is what the kernel says of its own clock (adjtimex(2), `maxerror`); asked once a second at most.
 """
 
-import asyncio
 import ctypes
 import time
 
@@ -47,7 +46,7 @@ class SystemClock:
 
     def monotonic_s(self) -> float:
         """See the port."""
-        return asyncio.get_running_loop().time()
+        return time.monotonic()  # asyncio's own, also where a driver's thread asks
 
 
 def _uncertainty_ms() -> int:

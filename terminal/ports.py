@@ -6,8 +6,8 @@ Laws of this file:
 - No port hands out a clock but `Clock`, and only a device that sees a medium or a signal reads it.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
@@ -29,6 +29,8 @@ from terminal.core.model import (
 from terminal.core.phrases import Display
 from terminal.core.route import Fix
 from terminal.core.screen import Page, Press
+
+T = TypeVar("T")
 
 # --------------------------------------------------------------------------- errors, by who must act
 
@@ -134,6 +136,16 @@ class CardChannel(Protocol):
         """
 
 
+@runtime_checkable
+class CarryingChannel(CardChannel, Protocol):
+    """A channel with a thread of its own: a conversation goes on there without coming back to the loop in between."""
+
+    async def carry(self, steps: Generator[bytes, bytes, T]) -> T:
+        """What the generator comes to: each command it yields is answered whole. It runs on the channel's thread, and
+        may wait there. Raises CardGone, and whatever the generator raises.
+        """
+
+
 class CardSlot(Protocol):
     """Delivers cards as they arrive; the channel is exclusive until the lane asks for the next one."""
 
@@ -148,6 +160,14 @@ class SecureModule(Protocol):
 
     async def transmit(self, command: bytes) -> bytes:
         """One APDU; the whole answer. Raises DeviceError when it does not answer."""
+
+
+@runtime_checkable
+class WaitingModule(SecureModule, Protocol):
+    """A secure module that can also be asked from another thread than the loop's."""
+
+    def answer(self, command: bytes) -> bytes:
+        """As `transmit`; the calling thread waits."""
 
 
 @runtime_checkable
@@ -383,6 +403,7 @@ __all__ = [
     "CardChannel",
     "CardGone",
     "CardSlot",
+    "CarryingChannel",
     "Clock",
     "CodeReader",
     "DeviceError",
@@ -404,6 +425,7 @@ __all__ = [
     "StoreBroken",
     "StoreFull",
     "StoreInUse",
+    "WaitingModule",
     "Watching",
     "WatchingReader",
 ]

@@ -1,9 +1,9 @@
 """A card reader through PC/SC.
 
 Laws of this file:
-- Two threads a reader, each with a context of its own: one watches for cards, one talks to them. The event loop never
-  waits for pcscd.
-- The watch comes back at least once a second. When it does not, the reader is deaf: that is counted and told, and
+- One thread and one context a reader: it watches for a card, takes hold of it in the same step, and talks to it. The
+  event loop never waits for pcscd.
+- A watch comes back at least once a second. When it does not, the reader is deaf: that is counted and told, and
   everything begins anew. A thread that is stuck is waited for, never doubled.
 - A card is held exclusively, and let go without a reset (see `scard.disconnect`). One that fell silent and still lies
   there is restarted once by cutting its power.
@@ -12,14 +12,13 @@ Laws of this file:
 """
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from drivers.card import scard
 from drivers.card.apdu import Limits, t0_command
-from drivers.card.channel import Channel
+from drivers.card.channel import ThreadChannel
 from drivers.card.connection import DEAF_S, Connection, reader_named
 from drivers.card.worker import Stuck
 from terminal.core.model import Medium, Reading, Value
@@ -58,7 +57,7 @@ class PcscSlot:
         self.on_alive: Callable[[], None] = lambda: None  # pcscd has told what is there
         self._settings = settings
         self._clock = clock
-        self._last: list[Connection] = []
+        self._last: Connection | None = None
 
     def status(self) -> dict[str, Any]:
         """How often what went wrong."""
@@ -67,21 +66,18 @@ class PcscSlot:
     async def cards(self) -> AsyncIterator[tuple[CardChannel, Reading]]:
         """See the port."""
         where = f"reader {self._settings.reader!r}"
-        for connection in self._last:
-            if not await connection.ended():
-                raise DeviceError(f"{where}: stuck", hint="take the card away; replug the reader; restart pcscd")
-        watch, talk = self._last = [Connection("card-watch"), Connection("card-talk")]
-        life = _Life(self, self._settings, self._clock, watch, talk)
+        if self._last is not None and not await self._last.ended():
+            raise DeviceError(f"{where}: stuck", hint="take the card away; replug the reader; restart pcscd")
+        connection = self._last = Connection("card-reader")
+        life = _Life(self, self._settings, self._clock, connection)
         try:
             await life.begin()
             while True:
-                at = await life.arrival()
-                channel = await life.take()
-                if channel is not None:
-                    try:
-                        yield channel, at
-                    finally:
-                        await life.let_go(channel)
+                channel, at = await life.arrival()
+                try:
+                    yield channel, at
+                finally:
+                    await life.let_go(channel)
         except Stuck as error:
             self.deaf += 1
             log.warning("deaf reader", extra={"reader": self._settings.reader, "times": self.deaf})
@@ -90,19 +86,26 @@ class PcscSlot:
         except scard.PcscError as error:
             raise error.as_device_error(where) from error
         finally:
-            watch.close()
-            talk.close()
+            connection.close()
+
+
+class _Seen(NamedTuple):
+    """What one look at the reader found."""
+
+    state: int  # pcscd's
+    at: Reading
+    taken: scard.Taken | None  # the card, where a new one could be taken
+    missed: bool  # one was there, and could not
 
 
 class _Life:
-    """One life of the two connections, from their beginning to their loss."""
+    """One life of a connection, from its beginning to its loss."""
 
-    def __init__(self, slot: PcscSlot, settings: Settings, clock: Clock, watch: Connection, talk: Connection) -> None:
+    def __init__(self, slot: PcscSlot, settings: Settings, clock: Clock, connection: Connection) -> None:
         self._slot = slot
         self._settings = settings
         self._clock = clock
-        self._watch = watch
-        self._talk = talk
+        self._connection = connection
         self._reader = ""
         self._state = scard.UNAWARE
         self._served: int | None = None  # pcscd's count when the last card was taken
@@ -116,52 +119,33 @@ class _Life:
 
     async def begin(self) -> None:
         """Connect and find the reader. Raises DeviceError, PcscError, Stuck, as do the others."""
-        await self._watch.open()
-        await self._talk.open()
-        self._reader = await reader_named(self._settings.reader, self._watch, LOOKS)
+        await self._connection.open()
+        self._reader = await reader_named(self._settings.reader, self._connection, LOOKS)
 
-    async def arrival(self) -> Reading:
-        """The moment a card that was not served yet was seen."""
+    async def arrival(self) -> tuple[ThreadChannel, Reading]:
+        """A card that was not served yet, held, and the moment it was seen."""
         while True:
             if self._stuck:
                 raise Stuck
-            self._state = await self._watch.ask(scard.wait, self._reader, self._state & ~scard.CHANGED, WATCH_MS)
-            at = self._clock.read()
-            if self._state & scard.ABSENT_READER:
+            seen = await self._connection.ask(self._look)
+            self._state = seen.state
+            if seen.state & scard.ABSENT_READER:
                 raise DeviceError(f"reader {self._reader!r} is gone", hint="look at the reader's plug")
             self._slot.on_alive()
-            if self._is_new():
-                return at
+            if seen.taken is not None:
+                return self._held(seen.taken), seen.at
+            if seen.missed:
+                self._slot.missed += 1
+                self._failures += 1
+                await self._try_again(self._failures <= AGAIN, AGAIN_S)
 
-    def _is_new(self) -> bool:
-        count = self._state >> 16
-        if count != self._count:
-            self._count, self._failures, self._breaks = count, 0, 0
-        if not self._state & scard.PRESENT or self._state & scard.MUTE or count == self._served:
-            return False
-        self._served = count
-        return True
+    def _held(self, taken: scard.Taken) -> ThreadChannel:
+        self._handle = taken.handle
+        self._broken = self._silent = False
+        self._failures = 0
+        return ThreadChannel(taken.uid, taken.atr, self._run, self._exchange, self._settings.limits, self._clock)
 
-    async def take(self) -> Channel | None:
-        """Hold the card; None if it has left already, or does not wake up."""
-        hold = functools.partial(scard.take, restarted=self._silent, ask_uid=self._settings.contactless)
-        try:
-            self._handle, atr, uid = await self._talk.ask(hold, self._reader)
-        except scard.PcscError as error:
-            if not error.is_the_cards:
-                raise
-        except scard.NoAnswer:
-            pass
-        else:
-            self._broken = self._silent = False
-            self._failures = 0
-            return Channel(uid, atr, self._exchange, self._settings.limits, self._clock)
-        self._slot.missed += 1
-        self._failures += 1
-        await self._try_again(self._failures <= AGAIN, AGAIN_S)
-        return None
-
-    async def let_go(self, channel: Channel) -> None:
+    async def let_go(self, channel: ThreadChannel) -> None:
         """The lane is done with it: the card forgets what was begun."""
         channel.close()
         await self._drop()
@@ -183,21 +167,52 @@ class _Life:
         handle, self._handle = self._handle, None
         if handle is not None:
             try:
-                await self._talk.worker.call(scard.disconnect, handle, within_s=DEAF_S)
+                await self._connection.worker.call(scard.disconnect, handle, within_s=DEAF_S)
             except Stuck:
                 self._stuck = True
 
-    async def _exchange(self, command: bytes, within_s: float) -> bytes:
+    async def _run(self, function: Callable[[], Any], within_s: float) -> Any:
+        try:
+            return await self._connection.worker.call(function, within_s=within_s)
+        except Stuck:
+            self._slot.mute += 1
+            self._silent = True
+            raise
+
+    # ----------------------------------------------------------------------- on the thread
+
+    def _look(self, context: int) -> _Seen:
+        """Wait a while for something new; a card that was not served yet is taken."""
+        state = scard.wait(context, self._reader, self._state & ~scard.CHANGED, WATCH_MS)
+        at = self._clock.read()
+        if not self._is_new(state):
+            return _Seen(state, at, None, missed=False)
+        try:
+            taken = scard.take(context, self._reader, restarted=self._silent, ask_uid=self._settings.contactless)
+        except scard.PcscError as error:
+            if not error.is_the_cards:
+                raise
+        except scard.NoAnswer:
+            pass
+        else:
+            return _Seen(state, at, taken, missed=False)
+        return _Seen(state, at, None, missed=True)  # it has left already, or does not wake up
+
+    def _is_new(self, state: int) -> bool:
+        count = state >> 16
+        if count != self._count:
+            self._count, self._failures, self._breaks = count, 0, 0
+        if state & scard.ABSENT_READER or not state & scard.PRESENT or state & scard.MUTE or count == self._served:
+            return False
+        self._served = count
+        return True
+
+    def _exchange(self, command: bytes) -> bytes:
         handle = self._handle
         if handle is None:
             raise CardGone("the card was let go")
-        raw = t0_command(command) if handle.protocol == scard.T0 else command
         try:
-            return await self._talk.worker.call(scard.transmit, handle, raw, within_s=within_s)
+            return scard.transmit(handle, t0_command(command) if handle.protocol == scard.T0 else command)
         except (scard.PcscError, scard.NoAnswer) as error:
             self._broken = True
             raise CardGone(str(error)) from error
-        except Stuck as error:
-            self._slot.mute += 1
-            self._silent = True
-            raise CardGone(f"no answer in {within_s:.1f} s") from error

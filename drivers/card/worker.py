@@ -2,12 +2,12 @@
 
 Laws of this file:
 - One worker runs one call after another; whoever waits for one gives up in time, the call itself cannot be ended.
+- A call that was given up before its turn came is never made.
 - The thread is a daemon: a call that never returns must not keep the process from ending.
 """
 
 import asyncio
 import contextlib
-import functools
 import queue
 import threading
 from collections.abc import Callable
@@ -32,19 +32,32 @@ class Worker:
         """Run a blocking function; its result or its exception. Raises Stuck."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(lambda: _answer(loop, future, function, arguments))
+        self._jobs.put(lambda: None if future.done() else _answer(loop, future, function, arguments))
         try:
             async with asyncio.timeout(within_s):
                 return await future
         except TimeoutError:
             raise Stuck from None
 
+    def ask(self, function: Callable[..., T], *arguments: Any, within_s: float) -> T:
+        """As `call`, for another thread that may wait: no way round by the event loop."""
+        answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+        given_up = threading.Event()
+        self._jobs.put(lambda: None if given_up.is_set() else answers.put(_outcome(function, arguments)))
+        try:
+            result, error = answers.get(timeout=within_s)
+        except queue.Empty:
+            given_up.set()
+            raise Stuck from None
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]  # without an error it is the function's own
+
     def later(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Run it when its turn comes; nobody waits, and nobody hears of a failure."""
 
         def run() -> None:
-            with contextlib.suppress(Exception):  # nobody is left to hear of it
-                function(*arguments)
+            _outcome(function, arguments)
 
         self._jobs.put(run)
 
@@ -60,21 +73,28 @@ class Worker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # what it holds is let go of before the next one comes
+
+
+def _outcome(function: Callable[..., T], arguments: Any) -> tuple[T | None, Exception | None]:
+    try:
+        return function(*arguments), None
+    except Exception as error:  # handed to whoever waits
+        return None, error
 
 
 def _answer(
     loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], function: Callable[..., T], arguments: Any
 ) -> None:
-    try:
-        result = function(*arguments)
-    except Exception as error:  # handed to whoever waits
-        settle: Callable[[], None] = functools.partial(future.set_exception, error)
-    else:
-        settle = functools.partial(future.set_result, result)
+    result, error = _outcome(function, arguments)
 
     def tell() -> None:
-        if not future.done():
-            settle()
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)  # type: ignore[arg-type]  # without an error it is the function's own
+        else:
+            future.set_exception(error)
 
     with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
         loop.call_soon_threadsafe(tell)

@@ -4,10 +4,13 @@ Laws of this file:
 - It knows no command. It waits, counts and measures.
 - A card that leaves, or takes longer than a tap may, is CardGone: what the last command did is not known.
 - A secure module that does not answer is an answer without a status word: the conversation says what that means.
+- Where card and module can be asked on the card's own thread, the whole conversation goes on there: it is pure, and the
+  loop is told once, at its end.
 """
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +18,7 @@ import msgspec
 from terminal.core.card import CardFacts
 from terminal.core.cards.apdu import Conversation, Side
 from terminal.core.model import Reading
-from terminal.ports import CardChannel, CardGone, Clock, DeviceError, SecureModule
+from terminal.ports import CardChannel, CardGone, CarryingChannel, Clock, DeviceError, SecureModule, WaitingModule
 
 T = TypeVar("T")
 
@@ -37,6 +40,7 @@ class Talk:
         self._module = module
         self._clock = clock
         self._on_module = on_module
+        self._module_said: list[DeviceError | None] = []
         self._began_s = clock.monotonic_s()
         self._commands = 0
         self._slowest_s = 0.0
@@ -46,16 +50,17 @@ class Talk:
 
     async def carry(self, conversation: Conversation[T]) -> T:
         """Run a conversation to its end. Raises CardGone, and whatever the conversation raises."""
+        steps = self._counted(conversation)
+        channel, module = self._channel, self._module
         try:
-            ask = next(conversation)
-            while True:
-                answer = await (self._ask_card if ask.to is Side.CARD else self._ask_module)(ask.command)
-                ask = conversation.send(answer)
-        except StopIteration as end:
-            result: T = end.value
-            return result
+            if isinstance(channel, CarryingChannel) and (module is None or isinstance(module, WaitingModule)):
+                commands = self._commands_of(steps, module)
+                return await self._from_card(functools.partial(channel.carry, commands))
+            return await self._carry_here(steps)
         finally:
-            conversation.close()
+            for said in self._module_said:
+                self._on_module(said)
+            self._module_said.clear()
 
     def facts(self) -> CardFacts:
         """How it went so far."""
@@ -71,35 +76,96 @@ class Talk:
         """When the card answered last, on the clock it was seen by."""
         return msgspec.structs.replace(seen, monotonic_ns=max(seen.monotonic_ns, round(self._heard_s * 1e9)))
 
-    async def _ask_card(self, command: bytes) -> bytes:
-        """One command to the card. After it was gone once it is never asked again: another may lie there now."""
-        began_s = self._clock.monotonic_s()
-        left_s = self._began_s + TAP_S - began_s
+    # ----------------------------------------------------------------------- carrying
+
+    def _counted(self, conversation: Conversation[T]) -> Conversation[T]:
+        """The same conversation, counted and measured."""
+        try:
+            ask = next(conversation)
+            while True:
+                began_s = self._clock.monotonic_s()
+                self._commands += ask.to is Side.CARD
+                answer = yield ask
+                if ask.to is Side.CARD:
+                    self._measure(began_s, answer)
+                ask = conversation.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            conversation.close()
+
+    def _measure(self, began_s: float, answer: bytes) -> None:
+        ended_s = self._clock.monotonic_s()
+        if len(answer) >= STATUS_BYTES:
+            self._heard_s = ended_s
+        self._slowest_s = max(self._slowest_s, ended_s - began_s)
+
+    async def _from_card(self, asked: Callable[[], Awaitable[T]]) -> T:
+        """What the card says. After it was gone once it is never asked again: another may lie there now."""
+        left_s = self._began_s + TAP_S - self._clock.monotonic_s()
         if self._gone or left_s <= 0:
             raise CardGone
-        self._commands += 1
         try:
             async with asyncio.timeout(left_s):
-                answer = await self._channel.transmit(command)
+                return await asked()
         except (TimeoutError, DeviceError) as error:
             self._gone = True
             raise CardGone from error
         except CardGone:
             self._gone = True
             raise
-        ended_s = self._clock.monotonic_s()
-        if len(answer) >= STATUS_BYTES:
-            self._heard_s = ended_s
-        self._slowest_s = max(self._slowest_s, ended_s - began_s)
-        return answer
 
-    async def _ask_module(self, command: bytes) -> bytes:
+    async def _carry_here(self, steps: Conversation[T]) -> T:
+        """On the loop, a command at a time."""
+        try:
+            ask = next(steps)
+            while True:
+                if ask.to is Side.CARD:
+                    answer = await self._from_card(functools.partial(self._channel.transmit, ask.command))
+                else:
+                    answer = await self._from_module(ask.command)
+                ask = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            steps.close()
+
+    async def _from_module(self, command: bytes) -> bytes:
         if self._module is None:
             return b""
         try:
             answer = await self._module.transmit(command)
         except DeviceError as error:
-            self._on_module(error)
+            self._module_said.append(error)
             return b""
-        self._on_module(None)
+        self._module_said.append(None)
+        return answer
+
+    # ----------------------------------------------------------------------- on the card's thread
+
+    def _commands_of(self, steps: Conversation[T], module: WaitingModule | None) -> Generator[bytes, bytes, T]:
+        """The card's commands; the module is asked in between."""
+        try:
+            ask = next(steps)
+            while True:
+                if ask.to is Side.CARD:
+                    answer = yield ask.command
+                else:
+                    answer = b"" if module is None else self._answer_of(module, ask.command)
+                ask = steps.send(answer)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            steps.close()
+
+    def _answer_of(self, module: WaitingModule, command: bytes) -> bytes:
+        try:
+            answer = module.answer(command)
+        except DeviceError as error:
+            self._module_said.append(error)
+            return b""
+        self._module_said.append(None)
         return answer

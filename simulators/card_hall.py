@@ -4,7 +4,8 @@ Laws of this file:
 - Kinds of people are drawn by weight from one seeded Random; every card is made up by simulators/card_issuer.py.
 - A hand takes its card away when the gate opens or patience ends, and leaves a moment before the next one comes: pcscd
   looks every 0.4 s.
-- Somebody whose card left in the middle of its debit puts it back.
+- Somebody whose card left in the middle of its debit puts it back, also where only patience ended too soon: the gate
+  waits for that card, and everybody else with it.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from simulators.card import SimulatedCard, Trouble
+from simulators.card import OK, SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
 from simulators.gate import Board, Turnstile
 from simulators.pcscd import KILL, Pcscd
@@ -24,7 +25,8 @@ NAME = "metro/north"
 PATIENCE_S = 1.6
 BETWEEN_S = (0.5, 0.9)
 CARD_S = 0.015  # a card's own time for one command
-INITIALIZE = 0x50
+INITIALIZE, DEBIT = 0x50, 0x54
+TRIES = 3  # to put a card back
 KINDS = {"purse": 60, "purse, too little on it": 8, "purse, pulled away in its debit": 12, "identity card": 8,
          "old library card": 6, "card pulled away at once": 6}  # fmt: skip
 
@@ -74,10 +76,12 @@ class CardHall:
     async def _visit(self, kind: str) -> None:
         card = self._card(kind)
         opened = await self._hold(kind, card)
-        if not opened and kind == "purse, pulled away in its debit":
+        for _ in range(TRIES):
+            if opened or not _left_in_debit(card):
+                return
             card.troubles.clear()
-            await asyncio.sleep(0.8)
-            await self._hold(f"{kind} (put back)", card)
+            await asyncio.sleep(BETWEEN_S[1])
+            opened = await self._hold(f"{kind} (put back)", card)
 
     async def _hold(self, who: str, card: SimulatedCard) -> bool:
         """Hold a card there; whether the gate opened."""
@@ -116,3 +120,9 @@ class CardHall:
             when = self._random.choice((Trouble.LEAVES_BEFORE, Trouble.LEAVES_AFTER))
             card.troubles[len(card.commands)] = when
             card.on_command = lambda command: None
+
+
+def _left_in_debit(card: SimulatedCard) -> bool:
+    """Whether the display now asks for this very card: its debit was begun, and nothing opened."""
+    last = card.commands[-1][1] if card.commands else None
+    return last == DEBIT or (last == INITIALIZE and card.answers[-1:] != [] and card.answers[-1][-2:] == OK)

@@ -79,7 +79,8 @@ async def present(
         await _take_away(stand)
     found = growth(before, _all(stand))
     await listener.close()
-    assert listener.arrivals == times and listener.errors == []
+    assert listener.arrivals == times, listener.arrivals
+    assert listener.errors == [], [str(error) for error in listener.errors]
     return found | {"times": times, "seconds": round(time.monotonic() - began_s, 1)}
 
 

@@ -94,8 +94,9 @@ class _Seen(NamedTuple):
 
     state: int  # pcscd's
     at: Reading
-    taken: scard.Taken | None  # the card, where a new one could be taken
-    missed: bool  # one was there, and could not
+    atr: bytes
+    taken: tuple[scard.Handle, bytes] | None = None  # a new card, and its UID
+    missed: bool = False  # one was there, and could not be taken
 
 
 class _Life:
@@ -133,17 +134,17 @@ class _Life:
                 raise DeviceError(f"reader {self._reader!r} is gone", hint="look at the reader's plug")
             self._slot.on_alive()
             if seen.taken is not None:
-                return self._held(seen.taken), seen.at
+                return self._held(*seen.taken, seen.atr), seen.at
             if seen.missed:
                 self._slot.missed += 1
                 self._failures += 1
                 await self._try_again(self._failures <= AGAIN, AGAIN_S)
 
-    def _held(self, taken: scard.Taken) -> ThreadChannel:
-        self._handle = taken.handle
+    def _held(self, handle: scard.Handle, uid: bytes, atr: bytes) -> ThreadChannel:
+        self._handle = handle
         self._broken = self._silent = False
         self._failures = 0
-        return ThreadChannel(taken.uid, taken.atr, self._run, self._exchange, self._settings.limits, self._clock)
+        return ThreadChannel(uid, atr, self._run, self._exchange, self._settings.limits, self._clock)
 
     async def let_go(self, channel: ThreadChannel) -> None:
         """The lane is done with it: the card forgets what was begun."""
@@ -183,10 +184,10 @@ class _Life:
 
     def _look(self, context: int) -> _Seen:
         """Wait a while for something new; a card that was not served yet is taken."""
-        state = scard.wait(context, self._reader, self._state & ~scard.CHANGED, WATCH_MS)
+        state, atr = scard.wait(context, self._reader, self._state & ~scard.CHANGED, WATCH_MS)
         at = self._clock.read()
         if not self._is_new(state):
-            return _Seen(state, at, None, missed=False)
+            return _Seen(state, at, atr)
         try:
             taken = scard.take(context, self._reader, restarted=self._silent, ask_uid=self._settings.contactless)
         except scard.PcscError as error:
@@ -195,8 +196,8 @@ class _Life:
         except scard.NoAnswer:
             pass
         else:
-            return _Seen(state, at, taken, missed=False)
-        return _Seen(state, at, None, missed=True)  # it has left already, or does not wake up
+            return _Seen(state, at, atr, taken)
+        return _Seen(state, at, atr, missed=True)  # it has left already, or does not wake up
 
     def _is_new(self, state: int) -> bool:
         count = state >> 16

@@ -92,14 +92,18 @@ def readers(context: int) -> list[str]:
     return list(names)
 
 
-def wait(context: int, reader: str, known: int, timeout_ms: int) -> int:
-    """Wait until the reader's state differs from `known`; the state now. Its high word counts comings and goings."""
+def wait(context: int, reader: str, known: int, timeout_ms: int) -> tuple[int, bytes]:
+    """Wait until the reader's state differs from `known`; the state now, and the ATR of what lies there.
+
+    The state's high word counts comings and goings.
+    """
     states = [(reader, known), (PNP, UNAWARE)]
     code, found = scard.SCardGetStatusChange(context, timeout_ms, states)
     if code == scard.SCARD_E_TIMEOUT:
-        return known
+        return known, b""
     _must("SCardGetStatusChange", code)
-    return int(found[0][1])
+    _, state, atr = found[0]
+    return int(state), bytes(atr)
 
 
 def wait_for_readers(context: int, timeout_ms: int) -> None:
@@ -116,32 +120,17 @@ def connect(context: int, reader: str, protocols: int) -> Handle:
     return Handle(int(card), int(protocol))
 
 
-class Taken(NamedTuple):
-    """A card we hold, and what it is known by."""
-
-    handle: Handle
-    atr: bytes
-    uid: bytes  # b"" where the reader gives none, or was not asked
-
-
-def take(context: int, reader: str, *, restarted: bool, ask_uid: bool) -> Taken:
-    """Hold the card: in one call, because each change of threads costs a fifth of a millisecond of the tap."""
+def take(context: int, reader: str, *, restarted: bool, ask_uid: bool) -> tuple[Handle, bytes]:
+    """Hold the card; its UID, b"" where the reader gives none or was not asked."""
     handle = connect(context, reader, ANY_PROTOCOL)
     try:
         if restarted:
             handle = restart(handle, ANY_PROTOCOL)
         answer = transmit(handle, UID) if ask_uid else b""
-        return Taken(handle, answer_to_reset(handle), answer[:-2] if answer[-2:] == b"\x90\x00" else b"")
+        return handle, answer[:-2] if answer[-2:] == b"\x90\x00" else b""
     except BaseException:
         disconnect(handle)
         raise
-
-
-def answer_to_reset(handle: Handle) -> bytes:
-    """The card's ATR."""
-    code, _, _, _, atr = scard.SCardStatus(handle.card)
-    _must("SCardStatus", code)
-    return bytes(atr)
 
 
 def transmit(handle: Handle, command: bytes) -> bytes:
@@ -151,7 +140,7 @@ def transmit(handle: Handle, command: bytes) -> bytes:
     _must("SCardTransmit", code)
     if not answer:
         raise NoAnswer("success without an answer")
-    return bytes(byte & 0xFF for byte in answer)
+    return bytes(answer)
 
 
 def restart(handle: Handle, protocols: int) -> Handle:

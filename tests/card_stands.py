@@ -173,7 +173,7 @@ async def noticed(number: int, *, present: bool) -> None:
         except scard.PcscError:
             return 0
         try:
-            return scard.wait(context, f"{READER} 00 {number:02d}", scard.UNAWARE, 0)
+            return scard.wait(context, f"{READER} 00 {number:02d}", scard.UNAWARE, 0)[0]
         except scard.PcscError:
             return 0
         finally:

@@ -141,9 +141,7 @@ class CarryingChannel(CardChannel, Protocol):
     """A channel with a thread of its own: a conversation goes on there without coming back to the loop in between."""
 
     async def carry(self, steps: Generator[bytes, bytes, T]) -> T:
-        """What the generator comes to: each command it yields is answered whole. It runs on the channel's thread, and
-        may wait there. Raises CardGone, and whatever the generator raises.
-        """
+        """Each command it yields is answered whole, on the channel's thread. Raises CardGone, and what it raises."""
 
 
 class CardSlot(Protocol):

@@ -25,6 +25,7 @@ class Connection:
 
     def __init__(self, name: str) -> None:
         self.worker = Worker(name)
+        self.closed = False
         self._context: int | None = None
 
     async def open(self) -> None:
@@ -37,6 +38,7 @@ class Connection:
 
     def close(self) -> None:
         """Let go as soon as the thread is free. Does not wait."""
+        self.closed = True
         if self._context is not None:
             self.worker.later(scard.release, self._context)
         self.worker.close()

@@ -186,7 +186,7 @@ class _Life:
         """Wait a while for something new; a card that was not served yet is taken."""
         state, atr = scard.wait(context, self._reader, self._state & ~scard.CHANGED, WATCH_MS)
         at = self._clock.read()
-        if not self._is_new(state):
+        if self._connection.closed or not self._is_new(state):
             return _Seen(state, at, atr)
         try:
             taken = scard.take(context, self._reader, restarted=self._silent, ask_uid=self._settings.contactless)

@@ -14,11 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-import drivers
 from drivers.clock import SystemClock
 from terminal import __version__
 from terminal.core import sm2
@@ -29,8 +28,8 @@ from terminal.core.ledger import Where
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
 from terminal.core.retention import RetentionRules
-from terminal.core.services import SERVICES
 from terminal.core.time import settle
+from terminal.opening import check_service, gate_of, open_board, open_device, open_wired
 from terminal.ports import (
     Clock,
     CodeReader,
@@ -56,7 +55,10 @@ from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
 from terminal.runtime.uploader import Uploader, UploadRules
 from terminal.runtime.vehicle import Vehicle
-from terminal.settings import Device, LaneSettings, Settings, SettingsError, VehicleSettings, driver_settings
+from terminal.settings import LaneSettings, Settings, SettingsError, VehicleSettings
+
+if TYPE_CHECKING:
+    from terminal.console.server import Console
 
 FINISH_TAP_S = 2.0
 CANCEL_AGAIN_S = 3.0  # longer than a board needs to end a pulse and leave nothing on
@@ -92,6 +94,7 @@ class Parts:
     positions: Positions | None = None
     radius_m: int = 60
     panel: Path | None = None  # a local socket for commands
+    console: "Console | None" = None  # screens for a browser
     boards: Mapping[str, Run] = field(default_factory=dict)  # devices with a life of their own
     power: PowerInput | None = None
     stop_upload_s: float = 5.0
@@ -198,6 +201,9 @@ class Terminal:
             runs["position"] = self.vehicle.follow
         if parts.panel is not None:
             runs["panel"] = CommandSocket(parts.panel, self.commands.ask).run
+        if parts.console is not None:
+            parts.console.status = self.status
+            runs["console"] = parts.console.run
         for name, run in runs.items():
             health = DeviceHealth(name)
             self._health.append(health)
@@ -278,6 +284,7 @@ class Terminal:
                 "unsent": head.unsent,
             },
             "upload": uploader.status(),
+            **({} if self.parts.console is None else {"console": self.parts.console.figures()}),
             "lanes": {lane.rules.name: lane.status() for lane in self.lanes},
             "devices": {one.name: {"up": one.up, "failures": one.failures, "hint": one.hint} for one in devices},
         }
@@ -323,18 +330,20 @@ def build(settings: Settings) -> Parts:
     if "path" not in store.options:
         store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})
     boards = {name: open_board(settings, device, clock) for name, device in settings.boards.items()}
+    console = _console(settings, clock)
     return Parts(
         terminal=settings.terminal.id,
         clock=clock,
         store=open_device(settings, store, clock),
         parameters=open_device(settings, settings.parameters, clock),
         office=open_device(settings, settings.office, clock),
-        lanes=[_lane(settings, lane, boards, clock) for lane in settings.lanes],
+        lanes=[_lane(settings, lane, boards, clock, console) for lane in settings.lanes],
         state_dir=state_dir,
         where=_where(settings.vehicle),
         positions=None if settings.position is None else open_device(settings, settings.position, clock),
         radius_m=settings.vehicle.radius_m,
         panel=settings.panel,
+        console=console,
         boards={name: board.run for name, board in boards.items()},
         power=None if settings.power is None else open_wired(settings, settings.power, boards, clock, "power"),
         stop_upload_s=settings.terminal.stop_upload_s,
@@ -347,48 +356,20 @@ def _where(vehicle: VehicleSettings) -> Where:
     return Where(vehicle=vehicle.id, line=vehicle.line, direction=vehicle.direction, stop=vehicle.stop)
 
 
-def open_device(settings: Settings, device: Device, clock: Clock) -> Any:
-    """Open a device by its driver's name."""
-    try:
-        driver = drivers.find(device.driver or "")
-    except drivers.UnknownDriver as error:
-        raise SettingsError(str(settings.file), device.section, str(error), "see docs/running-a-site.md") from error
-    return driver.open(driver_settings(settings, device, driver.settings), clock)
+def _console(settings: Settings, clock: Clock) -> "Console | None":
+    """The screens, where a configuration has any."""
+    if settings.console is None:
+        return None
+    from terminal.console.server import Console  # its library costs memory: only where somebody looks
+
+    return Console(settings.terminal.id, settings.console, clock)
 
 
-def open_board(settings: Settings, device: Device, clock: Clock) -> Any:
-    """Open a board: a device that others are wired to."""
-    board = open_device(settings, device, clock)
-    if not hasattr(board, "WIRINGS"):
-        raise SettingsError(
-            str(settings.file), device.section, f"driver {device.driver!r} is no board", "such as board.modbus"
-        )
-    return board
-
-
-def open_wired(settings: Settings, device: Device, boards: Mapping[str, Any], clock: Clock, what: str) -> Any:
-    """A device of its own, or one wired to a board: the board knows its wirings by what they are."""
-    if device.board is None:
-        return open_device(settings, device, clock)
-    board = boards[device.board]
-    return getattr(board, what)(driver_settings(settings, device, board.WIRINGS[what]))
-
-
-def check_service(settings: Settings, lane: LaneSettings) -> None:
-    """Raises SettingsError for a service nobody knows."""
-    if lane.service not in SERVICES:
-        raise SettingsError(
-            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
-        )
-
-
-def gate_of(lane: LaneSettings) -> Device:
-    """The lane's gate; one that opens nothing where none is named."""
-    return lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
-
-
-def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock) -> LaneParts:
+def _lane(
+    settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clock: Clock, console: "Console | None" = None
+) -> LaneParts:
     check_service(settings, lane)
+    screens = [] if console is None else [console.screen(lane.name, lane.service)]
     return LaneParts(
         rules=LaneRules(
             lane.name,
@@ -400,7 +381,7 @@ def _lane(settings: Settings, lane: LaneSettings, boards: Mapping[str, Any], clo
         ),
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),
-        indicators=[open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators],
+        indicators=[*(open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators), *screens],
         cards=_cards(settings, lane, clock),
     )
 

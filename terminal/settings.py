@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from terminal.console.rules import ConsoleRules
 from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.core.fares.trips import Role
 from terminal.core.model import PassageMode, Value
@@ -19,7 +20,7 @@ from terminal.core.retention import LEAST_DAYS, RetentionRules
 from terminal.runtime.uploader import UploadRules
 
 T = TypeVar("T", bound=msgspec.Struct)
-PATH_KEYS = ("path", "state_dir", "ca", "certificate", "key")  # resolved against the file's directory
+PATH_KEYS = ("path", "state_dir", "ca", "certificate", "key", "voices")  # resolved against the file's directory
 SERIAL = "serial:"
 
 
@@ -117,6 +118,7 @@ class Settings(Value, frozen=True):
     vehicle: VehicleSettings = VehicleSettings()
     position: Device | None = None
     panel: Path | None = None
+    console: ConsoleRules | None = None
 
 
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
@@ -145,6 +147,7 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     journal: dict[str, Any] = {}
     vehicle: dict[str, Any] = {}
     panel: dict[str, Any] | None = None
+    console: dict[str, Any] | None = None
 
 
 def load(path: Path) -> Settings:
@@ -174,6 +177,7 @@ def load(path: Path) -> Settings:
         vehicle=vehicle,
         position=None if vehicle.position is None else _device("vehicle.position", vehicle.position),
         panel=None if raw.panel is None else _panel(name, raw.panel, terminal),
+        console=None if raw.console is None else _convert(name, "console", raw.console, ConsoleRules),
     )
     _check(name, settings)
     return settings

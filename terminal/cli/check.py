@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from drivers.clock import SystemClock
-from terminal.assemble import check_service, gate_of, open_board, open_device, open_wired
 from terminal.cli import exit_codes
 from terminal.core import sm2
 from terminal.core.model import PassageMode
 from terminal.core.parameters_load import ParametersError, load
+from terminal.opening import check_service, gate_of, open_board, open_device, open_wired
 from terminal.ports import Clock, DeviceError, Gate
 from terminal.settings import SERIAL, Device, LaneSettings, Settings, SettingsError
 from terminal.settings import load as load_settings

@@ -26,7 +26,7 @@ from rich.live import Live
 
 from simulators import pki
 from simulators.parameters import ParameterOffice
-from terminal.cli import demo_summary, exit_codes
+from terminal.cli import demo_screens, demo_summary, exit_codes
 from terminal.cli.demo_view import DemoState, LaneCount, TapLine, render
 from terminal.core.parameters import Policies
 
@@ -170,6 +170,7 @@ class Demo:
         self.decisions: list[dict[str, Any]] = []
         self.terminals: dict[str, Child] = {}
         self.ready_ms = 0.0
+        self.screens = ""  # the address of the page that links every screen
         self.rss_mib = 0.0
         self._who: dict[str, list[tuple[int, str]]] = {}  # lane → (last byte, who), in order
         self._began = time.monotonic()
@@ -247,9 +248,11 @@ class Demo:
 
     async def _start_terminals(self, port: int, camera: str, pcscd: str) -> None:
         began = time.monotonic()
-        for name in self._files:
-            text = (self.options.config.parent / name).read_text(encoding="utf-8")
-            text = text.replace("18443", str(port)).replace(NO_CAMERA, camera)
+        texts = {name: (self.options.config.parent / name).read_text(encoding="utf-8") for name in self._files}
+        sections, self.screens = demo_screens.sections(texts, self.settings["console_port"])
+        self._say(f"screens: {self.screens}")
+        for name, text in texts.items():
+            text = text.replace("18443", str(port)).replace(NO_CAMERA, camera) + sections[name]
             config = self.directory / Path(name).name
             config.write_text(text, encoding="utf-8")
             settings = tomllib.loads(text)
@@ -381,6 +384,7 @@ class Demo:
             "rss_mib": round(self.rss_mib, 1),
             "ready_ms": round(self.ready_ms),
             "drained_s": round(drained_s, 1),
+            "screens": self.screens,
             "processes": len(self.terminals) + 3,  # with head office, the outside, and this one
             "seconds": round(time.monotonic() - self._began, 1),
         }

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.clock import SystemClock
-from terminal.assemble import open_device
 from terminal.cli import exit_codes
 from terminal.core.model import Reason
+from terminal.opening import open_device
 from terminal.ports import DeviceError
 from terminal.settings import Device, Settings, SettingsError
 from terminal.settings import load as load_settings

@@ -1,4 +1,4 @@
-"""`terminal journal show|verify|export`: look into a journal without touching it.
+"""`terminal journal show|find|verify|export`: look into a journal without touching it.
 
 Laws of this file:
 - The journal is opened read-only; a running terminal is not disturbed.
@@ -21,7 +21,7 @@ import msgspec
 from drivers.store import recovery, tables
 from drivers.store.head_file import peek
 from terminal.cli import exit_codes
-from terminal.core import batch
+from terminal.core import batch, proof
 from terminal.core.entries import BadEntry, Entry, StoredEntry, decode, kind_of
 
 RUN = 500  # entries of one exported batch at most
@@ -35,11 +35,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     show = actions.add_parser("show", help="print entries, oldest first")
     show.add_argument("--json", action="store_true", help="one JSON object a line")
     show.add_argument("--last", type=int, metavar="N", help="only the newest N entries")
+    find = actions.add_parser("find", help="print the entry of a proof: the six characters a display showed")
+    find.add_argument("proof", help="such as 7KD2XQ; small letters and spaces do not matter")
+    find.add_argument("--json", action="store_true", help="one JSON object a line")
     verify = actions.add_parser("verify", help="walk the whole chain and compare it with the head file")
     verify.add_argument("--json", action="store_true", help="one JSON object")
     export = actions.add_parser("export", help="write what head office does not hold yet to a file it can import")
     export.add_argument("--all", action="store_true", help="also what is receipted already; head office counts it once")
-    for action in (show, verify, export):
+    for action in (show, find, verify, export):
         action.add_argument("path", type=Path, help="the journal's directory, such as state/journal")
     export.add_argument("file", type=Path, help="the file to write")
 
@@ -51,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         db = recovery.connect(options.path / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
         try:
-            action = {"show": _show, "verify": _verify, "export": _export}[options.action]
+            action = {"show": _show, "find": _find, "verify": _verify, "export": _export}[options.action]
             return action(options, db)
         finally:
             db.close()
@@ -80,6 +83,24 @@ def _show(options: argparse.Namespace, db: apsw.Connection) -> int:
         entry = decode(stored.data)
         print(json.dumps(as_json(entry), ensure_ascii=False) if options.json else as_line(entry))
     return exit_codes.OK
+
+
+def _find(options: argparse.Namespace, db: apsw.Connection) -> int:
+    """In each epoch a proof is one sequence. The exit code says whether there was an entry."""
+    if not proof.is_proof(options.proof):
+        return _complain(
+            f"{options.proof!r} is no proof", f"six characters of {proof.ALPHABET}, as the display showed them"
+        )
+    found = 0
+    for epoch, first_row in db.execute("SELECT epoch, first_row FROM epochs ORDER BY first_row"):
+        row = first_row + proof.sequence_of(options.proof, epoch) - 1
+        for stored in tables.entries(db, "WHERE e.row = ? AND p.epoch = ?", row, epoch):
+            entry = decode(stored.data)
+            print(json.dumps(as_json(entry), ensure_ascii=False) if options.json else as_line(entry))
+            found += 1
+    if not found:
+        print(f"no entry of {options.path} has the proof {proof.plain(options.proof)}", file=sys.stderr)
+    return exit_codes.OK if found else exit_codes.NO
 
 
 def as_line(entry: Entry) -> str:

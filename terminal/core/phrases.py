@@ -47,6 +47,13 @@ class Phrase(Value, frozen=True):
     light: Light
 
 
+class Line(Value, frozen=True):
+    """One line in both languages."""
+
+    zh: str
+    en: str
+
+
 class Display(Value, frozen=True):
     """What an indicator is told to show: the phrase with its placeholders filled."""
 
@@ -55,6 +62,8 @@ class Display(Value, frozen=True):
     en: str
     tone: Tone
     light: Light
+    hints: tuple[Line, ...] = ()  # what somebody wants to know next
+    proof: str = ""  # six characters by which the entry is found again; "" where none was written
 
 
 def _ok(zh: str, en: str, tone: Tone = Tone.OK) -> Phrase:
@@ -286,12 +295,31 @@ PHRASES: dict[Reason, Phrase] = {
 }
 
 
+# What a grant tells besides, likeliest wanted first: a value of this name is there → these words.
+HINTS: dict[str, Line] = {
+    "until": Line(zh="有效至{until}", en="Valid to {until}"),
+    "rides_left": Line(zh="本期还剩{rides_left}次", en="{rides_left} rides left in this period"),
+    "change_free": Line(zh="{change_free}前换乘免费", en="Change free until {change_free}"),
+    "change_less": Line(zh="{change_less}前换乘优惠", en="Change for less until {change_less}"),
+    "cap_reached": Line(zh="今日后续乘车免费", en="No further charge today"),
+    "to_cap": Line(zh="距今日封顶还差{to_cap}元", en="¥{to_cap} to today's cap"),
+    "next_off": Line(zh="下次乘车{next_fold}折", en="Next ride {next_off}% off"),
+}
+MOST_HINTS = 2
+# What a display says while nobody is there, by service; "": any other.
+PROMPTS: dict[str, Line] = {
+    "fare": Line(zh="请刷卡 或出示乘车码", en="Tap your card. Or show your ride code"),
+    "admission": Line(zh="请出示 入园码或卡", en="Show your code or card"),
+    "": Line(zh="请刷卡 或出示二维码", en="Tap your card. Or show your code"),
+}
+
+
 class _Blank(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return ""
 
 
-def display(reason: Reason, values: Mapping[str, str]) -> Display:
+def display(reason: Reason, values: Mapping[str, str], proof: str = "") -> Display:
     """What to show for a reason. A placeholder without a value leaves no trace and never fails.
 
     Values come from our own numbers and parameters, never from a payload.
@@ -303,7 +331,14 @@ def display(reason: Reason, values: Mapping[str, str]) -> Display:
         en=phrase.en.format_map(known).strip(),
         tone=phrase.tone,
         light=phrase.light,
+        hints=_hints(known),
+        proof=proof,
     )
+
+
+def _hints(values: Mapping[str, str]) -> tuple[Line, ...]:
+    told = [line for name, line in HINTS.items() if name in values]
+    return tuple(Line(zh=one.zh.format_map(values), en=one.en.format_map(values)) for one in told[:MOST_HINTS])
 
 
 def spoken(shown: Display) -> str:

@@ -41,6 +41,7 @@ from terminal.core.model import (
     Value,
 )
 from terminal.core.phrases import display
+from terminal.core.proof import proof_of
 from terminal.core.services import Case, judge, refuse
 from terminal.ports import (
     CardSlot,
@@ -194,7 +195,7 @@ class Lane:
                 return
         elif outcome.decision.reason is Reason.GATE_BUSY or presentation.medium is Medium.CARD:
             self._ask_again(presentation.reader)  # a refused card left and came back, or it would not be seen again
-        await self._show(outcome)
+        await self._show(outcome, proof_of(entry.name))
 
     def _ask_again(self, name: str) -> None:
         """What this reader still sees is neither silence nor done: let it be presented once more."""
@@ -304,14 +305,14 @@ class Lane:
         self.forget_codes()
         await self.tell(Show(reason=Reason.PASSAGE_EXPIRED))
 
-    async def _show(self, outcome: Outcome) -> None:
+    async def _show(self, outcome: Outcome, proof: str = "") -> None:
         for act in outcome.acts:
             if isinstance(act, Show):
-                await self.tell(act)
+                await self.tell(act, proof)
 
-    async def tell(self, act: Show) -> None:
-        """A dark indicator never holds up the lane."""
-        shown = display(act.reason, act.values)
+    async def tell(self, act: Show, proof: str = "") -> None:
+        """A dark indicator never holds up the lane. `proof`: by which the entry is found again."""
+        shown = display(act.reason, act.values, proof)
         for indicator in self._indicators:
             try:
                 await indicator.show(shown)

@@ -10,6 +10,8 @@ from drivers.store.sqlite import SqliteStore
 from terminal.cli import exit_codes, journal
 from terminal.core.batch import iter_export
 from terminal.core.entries import Draft, Receipt, Sealed
+from terminal.core.model import EntryName
+from terminal.core.proof import proof_of
 from tests.journal_cases import TestClock, at, decided, draft
 
 
@@ -78,3 +80,17 @@ def test_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "journal.db").write_bytes(b"not a database" * 100)
     assert call("show", tmp_path) == exit_codes.NO
     assert "verify" in capsys.readouterr().err
+
+
+def test_find(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a display showed leads to its entry, in whatever epoch; anything else is told as that."""
+    assert call("show", "--json", directory) == exit_codes.OK
+    for line in capsys.readouterr().out.splitlines():
+        entry = json.loads(line)
+        shown = proof_of(EntryName(epoch=bytes.fromhex(entry["name"]["epoch"]), sequence=entry["name"]["sequence"]))
+        assert call("find", "--json", shown.lower(), directory) == exit_codes.OK
+        assert [json.loads(found) for found in capsys.readouterr().out.splitlines()] == [entry]
+    nobody = proof_of(EntryName(epoch=bytes(8), sequence=1))
+    assert call("find", nobody, directory) == exit_codes.NO
+    assert call("find", "7KD2X0", directory) == exit_codes.DEVICE
+    assert "is no proof" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from terminal.core.fares.trips import Role
 from terminal.core.ledger import FOR_EVER, NOTHING, Added, Alighted, Boarded, Effect, Trip
 from terminal.core.model import OpenGate, Outcome, Reason, Ref, Show, Tap, Verdict
 from terminal.core.parameters import Booking, Product
-from terminal.core.services import pricing, rules
+from terminal.core.services import ahead, pricing, rules
 from terminal.core.services.rules import Case, Offer
 from terminal.core.tariff import Period, Zone
 
@@ -82,6 +82,7 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
     charge = pricing.charge_for(product, 0 if again else persons, case.parameters.tariff)
     effects = _effects(case, product, persons, None if again else booking, again=again)
     reason = Reason.REENTRY if again else choice.notice
+    values |= _good_until(case, product)
     return Offer(
         product=product,
         charge=charge,
@@ -91,6 +92,13 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
         effects=effects,
         refused=refused,
     )
+
+
+def _good_until(case: Case, product: Product) -> dict[str, str]:
+    """The last day of what is held, where that is what lets somebody in."""
+    named = {condition.held for condition in product.who if condition.held}
+    last_ms = max((item.until_ms for item in rules.held(case) if item.product in named), default=None)
+    return {} if last_ms is None else ahead.until(case.parameters.tariff, last_ms)
 
 
 def _effects(case: Case, product: Product, persons: int, booking: Booking | None, *, again: bool) -> tuple[Effect, ...]:

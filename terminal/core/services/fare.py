@@ -20,7 +20,7 @@ from terminal.core.fares.trips import Kind
 from terminal.core.ledger import Alighted, Boarded, Effect, Moment, Owed, Trip
 from terminal.core.model import Charge, Outcome, Part, Reason, Ref, Tap, Value, Verdict
 from terminal.core.parameters import Product, Tariff
-from terminal.core.services import rules
+from terminal.core.services import ahead, rules
 from terminal.core.services.pricing import Choice
 from terminal.core.services.rules import Case, Offer
 from terminal.core.tariff import MissingEntry, TapOut, Unfinished
@@ -193,6 +193,8 @@ def _paid(case: Case, choice: Choice, found: Quote, settled: Settled, tap: Tap, 
         tap=tap,
     )
     values = {"fare": rules.yuan(fen + owed), "settled": rules.yuan(settled.fen)}
+    payer = _payer_after(case, effects)
+    values |= ahead.ahead(case.parameters.tariff, choice.product, payer, case.where, case.at.utc_ms)
     return msgspec.structs.replace(offer, values=values, steps=steps)
 
 

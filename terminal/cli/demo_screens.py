@@ -1,0 +1,51 @@
+"""The demo's screens: a console for each terminal, and one index that links them all.
+
+Laws of this file:
+- Ports are asked for and let go again before a terminal takes them; who else takes one in between is told by the
+  terminal's own words, and nothing but the screens is missing then.
+"""
+
+import json
+import socket
+import tomllib
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+HOST = "127.0.0.1"
+TRIED = 40
+
+
+def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str], str]:
+    """`[console]` for each of these configurations, by name, and the address of the index."""
+    ports: dict[str, int] = {}
+    for name in configs:
+        ports[name] = free_port(max([first_port, *(port + 1 for port in ports.values())]))
+    lanes = {name: list(tomllib.loads(text)["lanes"]) for name, text in configs.items()}
+    index = next(iter(configs))
+    links = {
+        lane: f"http://{HOST}:{ports[name]}/display?{urlencode({'lane': lane})}"
+        for name in configs
+        if name != index
+        for lane in lanes[name]
+    }
+    found = {name: _section(port, links if name == index else {}) for name, port in ports.items()}
+    return found, f"http://{HOST}:{ports[index]}/"
+
+
+def free_port(first: int) -> int:
+    """The first port from here on that nobody has; any other where none of them is free."""
+    for port in (*range(first, first + TRIED), 0):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((HOST, port))
+            except OSError:
+                continue
+            return int(tried.getsockname()[1])
+    raise OSError("no port is free")
+
+
+def _section(port: int, links: Mapping[str, str]) -> str:
+    """JSON's strings are TOML's."""
+    told = ", ".join(f"{json.dumps(name)} = {json.dumps(address)}" for name, address in links.items())
+    return f"\n[console]\nport = {port}\nlinks = {{ {told} }}\n"

@@ -1,0 +1,54 @@
+"""One device from its settings: a driver's name and table in, a port out.
+
+Laws of this file:
+- A name nobody knows is the installer's: SettingsError names file and section.
+- A device is of its own, or wired to a board that is open already.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import drivers
+from terminal.core.services import SERVICES
+from terminal.ports import Clock
+from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
+
+
+def open_device(settings: Settings, device: Device, clock: Clock) -> Any:
+    """Open a device by its driver's name."""
+    try:
+        driver = drivers.find(device.driver or "")
+    except drivers.UnknownDriver as error:
+        raise SettingsError(str(settings.file), device.section, str(error), "see docs/running-a-site.md") from error
+    return driver.open(driver_settings(settings, device, driver.settings), clock)
+
+
+def open_board(settings: Settings, device: Device, clock: Clock) -> Any:
+    """Open a board: a device that others are wired to."""
+    board = open_device(settings, device, clock)
+    if not hasattr(board, "WIRINGS"):
+        raise SettingsError(
+            str(settings.file), device.section, f"driver {device.driver!r} is no board", "such as board.modbus"
+        )
+    return board
+
+
+def open_wired(settings: Settings, device: Device, boards: Mapping[str, Any], clock: Clock, what: str) -> Any:
+    """A device of its own, or one wired to a board: the board knows its wirings by what they are."""
+    if device.board is None:
+        return open_device(settings, device, clock)
+    board = boards[device.board]
+    return getattr(board, what)(driver_settings(settings, device, board.WIRINGS[what]))
+
+
+def check_service(settings: Settings, lane: LaneSettings) -> None:
+    """Raises SettingsError for a service nobody knows."""
+    if lane.service not in SERVICES:
+        raise SettingsError(
+            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
+        )
+
+
+def gate_of(lane: LaneSettings) -> Device:
+    """The lane's gate; one that opens nothing where none is named."""
+    return lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})

@@ -1,0 +1,41 @@
+"""A console that serves, for tests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from drivers.clock import SystemClock
+from terminal.console.rules import ConsoleRules
+from terminal.console.screens import Screen
+from terminal.console.server import Console
+
+WITHIN_S = 10.0
+
+
+class Served:
+    """A console and the screen of its one lane."""
+
+    def __init__(self, rules: ConsoleRules) -> None:
+        self.console = Console("bus-1", rules, SystemClock())
+        self.screen: Screen = self.console.screen("bus/front", "fare")
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.console.port}"
+
+
+@asynccontextmanager
+async def served(**rules: object) -> AsyncIterator[Served]:
+    """Serve on a free port until left."""
+    one = Served(ConsoleRules(**({"port": 0} | rules)))  # type: ignore[arg-type]  # rules of any kind
+    task = asyncio.create_task(one.console.run())
+    async with asyncio.timeout(WITHIN_S):
+        while not one.console.port and not task.done():
+            await asyncio.sleep(0.01)
+    try:
+        yield one
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -1,5 +1,7 @@
 """A site's configuration: every mistake names file, section and key, and says what to try."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,3 +160,23 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
     assert settings.office.options["key"] == str(tmp_path / "pki/bus-1.key")
     assert settings.office.options["ca"] == "/nowhere/ca.pem"
     assert settings.lanes[0].readers[0].options["link"] == f"serial:{tmp_path}/wires/scan"
+
+
+def test_screens(tmp_path: Path) -> None:
+    """Screens are for this machine alone unless a site says otherwise; without a table there are none."""
+    file = tmp_path / "site.toml"
+    file.write_text(GOOD, encoding="utf-8")
+    assert load(file).console is None
+    file.write_text(GOOD + '\n[console]\nvoices = ["own"]\n', encoding="utf-8")
+    console = load(file).console
+    assert console is not None and (console.host, console.port, console.names) == ("127.0.0.1", 8600, ())
+    assert console.voices == (str(tmp_path / "own"),)
+    file.write_text(GOOD + '\n[console]\nlanguage = "fr"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"\[console.language\]"):
+        load(file)
+
+
+def test_screens_cost_nothing_where_nobody_looks() -> None:
+    """A terminal without them never loads their server."""
+    code = "import sys, terminal.cli.run, drivers.office.https; sys.exit('aiohttp.web' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

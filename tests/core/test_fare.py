@@ -327,7 +327,7 @@ def test_both_amounts_are_told_and_sum_up() -> None:
         amount_fen=500,
         parts=(Part(what="unfinished", fen=450), Part(what="ride", fen=50)),
     )
-    assert outcome.acts[-1].values == {"fare": "0.5", "settled": "4.5", "n": "1"}
+    assert outcome.acts[-1].values.items() >= {"fare": "0.5", "settled": "4.5", "n": "1"}.items()
 
 
 def test_a_ceiling_that_made_it_less_is_written_down() -> None:

@@ -82,7 +82,8 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
     charge = pricing.charge_for(product, 0 if again else persons, case.parameters.tariff)
     effects = _effects(case, product, persons, None if again else booking, again=again)
     reason = Reason.REENTRY if again else choice.notice
-    values |= _good_until(case, product)
+    if refused is None:
+        values |= _good_until(case, product)
     return Offer(
         product=product,
         charge=charge,

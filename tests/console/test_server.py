@@ -7,6 +7,7 @@ from contextlib import closing
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from terminal.console import guard, server
 from terminal.core.model import Reason
@@ -136,7 +137,7 @@ async def test_what_is_not_answered(
 ) -> None:
     """Refused, with the headers that every answer has."""
     async with served() as one, aiohttp.ClientSession() as browser:
-        url = aiohttp.client.URL(one.address + path, encoded=True)
+        url = URL(one.address + path, encoded=True)
         async with browser.request(method, url, headers=headers) as answer:
             assert answer.status == status, sentence
             assert answer.headers["Content-Security-Policy"] == guard.CONTENT_SECURITY_POLICY

@@ -120,9 +120,10 @@ class Clearing:
         full = self._prices.full(product, where, None)
         if full is None:
             return
-        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, dry=True)
+        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, limit, dry=True)
         before = self._unfinished(ride, who, max(0, limit - beside))
-        own = self._price(ride, who, product, full, where, ride.at_ms, limit - before if before else ANY)
+        left = limit - before
+        own = self._price(ride, who, product, full, where, ride.at_ms, left if before else ANY, left)
         self._charge(ride, before + own, limit, on_trust=on_trust)
 
     def _alight(self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int) -> None:
@@ -144,7 +145,7 @@ class Clearing:
         rule = self._prices.table(product)["tap_out"]
         if ride.at_ms - trip.at_ms > rule["longest_s"] * 1000:
             full += rule.get("overtime_fen") or 0
-        own = self._price(ride, who, product, full, trip.where, trip.at_ms, limit)
+        own = self._price(ride, who, product, full, trip.where, trip.at_ms, limit, limit)
         self._charge(ride, own, limit)
 
     def _charge(self, ride: Settled, fen: int, limit: int, *, on_trust: bool = False, settles: bool = True) -> None:
@@ -195,13 +196,14 @@ class Clearing:
         board: dict[str, Any],
         began_ms: int,
         limit: int,
+        room: int,
         *,
         dry: bool = False,
     ) -> int:
-        """One ride with its discounts; `dry`: only asked, nothing is remembered."""
+        """One ride with its discounts; `room`: what it may cost with a debt; `dry`: only asked, nothing is remembered."""
         fen = self._prices.of(full, self._prices.share(product, board))
         for name in product.get("transfers", ()):
-            fen = self._transfer(name, ride, who, fen, board, began_ms, dry=dry)
+            fen = self._transfer(name, ride, who, fen, board, began_ms, room, dry=dry)
         for name in product.get("accumulates", ()):
             paid = self._paid(name, who, ride)
             reached = [
@@ -238,10 +240,13 @@ class Clearing:
         fen: int,
         board: dict[str, Any],
         began_ms: int,
+        room: int,
         *,
         dry: bool,
     ) -> int:
         rule = self._prices.transfers[name]
+        changed = self._prices.of(max(0, fen - rule.get("off_fen", 0)), rule.get("percent", 0))
+        owed = self._debts.get(ride.party, (0, 0))[0] if rule.get("debt_free") else 0
         key, line = (who[rule.get("scope", "medium")], name), board.get("line", "")
         chain = self._chains.get(key)
         first_ms, count = began_ms, 0
@@ -250,9 +255,9 @@ class Clearing:
             since = chain_first if rule.get("since", "first") == "first" else chain_last
             in_time = began_ms - since <= 1000 * (rule["within_s"] + rule.get("grace_s", 0))
             few = rule.get("most") is None or chain_count < rule["most"]
-            if in_time and few and not (rule.get("other_line") and chain_line == line):
-                fen = self._prices.of(max(0, fen - rule.get("off_fen", 0)), rule.get("percent", 0))
-                first_ms, count = chain_first, chain_count + 1
+            settles = not owed or owed + changed <= room
+            if in_time and few and settles and not (rule.get("other_line") and chain_line == line):
+                fen, first_ms, count = changed, chain_first, chain_count + 1
         if not dry:
             self._chains[key] = (ride.name, first_ms, ride.at_ms, line, count)
         return fen

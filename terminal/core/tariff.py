@@ -176,6 +176,7 @@ class Transfer(Value, frozen=True, forbid_unknown_fields=True):
     percent: int = 0
     off_fen: int = 0
     other_line: bool = False  # the same line again is no transfer
+    debt_free: bool = False  # only for who owes nothing, or pays all of it with this very tap
     scope: Scope = Scope.MEDIUM
 
 
@@ -212,6 +213,7 @@ class Grace(Value, frozen=True, forbid_unknown_fields=True):
 
     rides: int = 1
     reasons: tuple[str, ...] = ("balance_short", "status_unknown")
+    least_funds_fen: int = 0  # a purse that holds less is not trusted
 
 
 class Source(Value, frozen=True, forbid_unknown_fields=True):

@@ -93,6 +93,7 @@ TRANSFERS = st.fixed_dictionaries(
         "percent": PERCENTS,
         "off_fen": st.sampled_from([0, 100]),
         "other_line": st.booleans(),
+        "debt_free": st.booleans(),
         "scope": SCOPES,
     }
 )

@@ -218,6 +218,28 @@ def test_london_card_and_phone_of_one_person_do_not_add_up() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sentence", "minute", "funds", "reason", "cost"),
+    [
+        ("not topped up: nobody rides below zero", 20, 0, Reason.BALANCE_SHORT, None),
+        ("a pound is not the fare: no free hour, no ride", 20, 100, Reason.BALANCE_SHORT, None),
+        ("a penny short of the debt", 20, 174, Reason.BALANCE_SHORT, None),
+        ("topped up within the hour: the debt, and the hour", 40, 1000, Reason.TRANSFER, 175),
+        ("topped up with just the debt", 40, 175, Reason.TRANSFER, 175),
+        ("topped up after the hour: the debt, and a fare", 63, 1000, Reason.PAID, 350),
+    ],
+)
+def test_london_below_zero(sentence: str, minute: int, funds: int, reason: Reason, cost: int | None) -> None:
+    """One more journey with some credit, then a top-up; the free hour is given once nothing is owed."""
+    riding = Riding(published("london-bus"))
+    first = local_ms("2026-03-02 08:00", LONDON)
+    where = Where(vehicle="LTZ1", line="24")
+    assert riding.tap(first, "empty", where=where, funds_fen=0).decision.reason is Reason.BALANCE_SHORT
+    assert riding.tap(first, where=where, funds_fen=100).decision.reason is Reason.GRACE
+    later = riding.tap(first + minute * MINUTE_MS, where=where, funds_fen=funds)
+    assert (later.decision.reason, fen(later)) == (reason, cost), sentence
+
+
 def _london(riding: Riding, at_ms: int, who: str = "amber", **more: Any) -> int:
     outcome = riding.tap(at_ms, who, where=Where(vehicle="LTZ1", line="24"), **more)
     found = fen(outcome)

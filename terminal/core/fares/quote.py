@@ -62,6 +62,7 @@ class Ride(Value, frozen=True):
     extra_fen: int = 0  # overtime
     full_fen: int | None = None  # given: not looked up, and no discount applies
     ceiling_fen: int | None = None  # the issuer's limit of one spend
+    room_fen: int | None = None  # what this tap can pay in all, a debt from before included; None: no limit
 
 
 class Step(Value, frozen=True):
@@ -125,8 +126,8 @@ def transfers(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
         rule = tariff.transfers[name]
         party = payer.party(rule.scope)
         anchor = next((one for one in party.ledger.anchors if one.id == name), None)
-        if anchor is not None and _counts_from(rule, anchor, ride):
-            fen = share(max(0, so_far.fen - rule.off_fen), rule.percent, tariff.round_fen)
+        fen = share(max(0, so_far.fen - rule.off_fen), rule.percent, tariff.round_fen)
+        if anchor is not None and _counts_from(rule, anchor, ride) and not (rule.debt_free and _owes(ride, payer, fen)):
             since_s = (ride.began_ms - (anchor.first_ms if rule.since is Since.FIRST else anchor.last_ms)) // 1000
             so_far = _after(so_far, "transfer", fen, name, since_s, reason=Reason.TRANSFER)
             first_ms, count = anchor.first_ms, anchor.transfers + 1
@@ -227,6 +228,12 @@ def _counts_from(rule: Transfer, anchor: Anchor, ride: Ride) -> bool:
     soon = age_ms(since_ms, ride.began_ms) <= (rule.within_s + rule.grace_s) * 1000
     few = rule.most is None or anchor.transfers < rule.most
     return soon and few and not (rule.other_line and anchor.line == ride.boarded.line)
+
+
+def _owes(ride: Ride, payer: Payer, fen: int) -> bool:
+    """Whether a debt is left when this tap pays so much for its ride."""
+    owed_fen = payer.account.ledger.owed_fen
+    return bool(owed_fen) and ride.room_fen is not None and owed_fen + fen > ride.room_fen
 
 
 def _party_after(party: Party, effects: Sequence[Effect], moment: Moment) -> Party:

@@ -96,7 +96,7 @@ def _ride(case: Case, choice: Choice) -> Offer:
     settled = _unfinished(case, ride)
     payer = _payer_after(case, settled.effects)
     if settled.fen:
-        ride = msgspec.structs.replace(ride, ceiling_fen=_left(case, settled.fen))
+        ride = msgspec.structs.replace(ride, ceiling_fen=_left(case, settled.fen), room_fen=_room(case, settled.fen))
     found = quote(case.parameters.tariff, ride, payer)
     if found is None:
         return _offer(case, choice.product, 0, refused=Reason.FARE_NOT_CHOSEN)
@@ -231,7 +231,8 @@ def _parts(unfinished: int, ride: int, owed: int) -> tuple[Part, ...]:
 
 
 def _priced(case: Case, product: Product) -> Ride:
-    return Ride(product=product, boarded=case.where, began_ms=case.at.utc_ms, at_ms=case.at.utc_ms)
+    at_ms = case.at.utc_ms
+    return Ride(product=product, boarded=case.where, began_ms=at_ms, at_ms=at_ms, room_fen=_room(case, 0))
 
 
 def _price(case: Case, ride: Ride, payer: Payer) -> int:
@@ -299,6 +300,8 @@ def _on_trust(case: Case, offer: Offer, refused: Reason) -> Outcome | None:
     grace = case.parameters.tariff.grace
     party = rules.payer_of(case).account
     if grace is None or refused.value not in grace.reasons or party.ledger.graces >= grace.rides:
+        return None
+    if case.funds_fen is not None and case.funds_fen < grace.least_funds_fen:
         return None
     before = sum(part.fen for part in offer.charge.parts if part.what == "owed")  # stays owed, as it is
     owed = Owed(party=party.ref, fen=offer.charge.amount_fen - before, graces=1)

@@ -80,6 +80,8 @@ class MemoryGate:
     def __init__(self, clock: Clock, hold_s: float = 5.0) -> None:
         self.hold_s = hold_s
         self.powered = True
+        self.can_stand_open = False  # whether something is wired for it
+        self.stands_open = False
         self.answer = GateAnswer.OPENED  # to the next order; then it is well again
         self.moves_unheard = False  # whether an order without an answer opens all the same
         self.on_open: Callable[[int, Reading], None] = lambda persons, ordered_at: None
@@ -96,6 +98,8 @@ class MemoryGate:
             await asyncio.Event().wait()  # nobody is left to hear an answer
         if not self._plugged:
             raise DeviceError("the board is gone", hint="plug it in")
+        if self.stands_open:
+            return GateAnswer.OPENED
         answer, self.answer = self.answer, GateAnswer.OPENED
         if round(self._clock.monotonic_s() * 1e9) - ordered_at.monotonic_ns > STALE_NS:
             answer = GateAnswer.NOT_SENT
@@ -105,6 +109,12 @@ class MemoryGate:
             self.on_open(persons, ordered_at)
         await asyncio.sleep(SILENCE_S if answer is GateAnswer.UNKNOWN else ANSWER_S)
         return answer
+
+    async def stand_open(self, is_open: bool) -> None:
+        """See the port."""
+        if not (self.powered and self._plugged):
+            raise DeviceError("the board is gone", hint="plug it in")
+        self.stands_open = is_open
 
     def signal(self, signal: GateSignal) -> bool:
         """The board notices something now. False: nobody listens, and nobody will ever hear of it."""

@@ -51,6 +51,7 @@ from terminal.runtime.lane import Lane, LaneRules
 from terminal.runtime.parameter_sync import ParameterSync
 from terminal.runtime.retention import Retention
 from terminal.runtime.site import Site
+from terminal.runtime.standing_open import StandingOpen
 from terminal.runtime.status import StatusFile
 from terminal.runtime.supervisor import DeviceHealth, supervise
 from terminal.runtime.uploader import Uploader, UploadRules
@@ -212,6 +213,7 @@ class Terminal:
         workers.append(site.journal.write_notes())
         workers.append(site.journal.watch())
         workers.append(site.journal.verify_rest())
+        workers.append(StandingOpen(site, self.lanes).run())
         workers.append(Retention(site, parts.retention).run())
         workers.append(uploader.run())
         workers.append(ClockWatch(parts.clock, site.journal, self._alarm).run())

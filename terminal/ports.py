@@ -183,6 +183,20 @@ class Gate(Protocol):
         """What the board reports. Raises DeviceError when the board is gone."""
 
 
+@runtime_checkable
+class StandsOpen(Protocol):
+    """A gate whose barrier can be left open: by the site's hours, or in an emergency."""
+
+    @property
+    def can_stand_open(self) -> bool:
+        """Whether something is wired for it."""
+
+    async def stand_open(self, is_open: bool) -> None:
+        """Leave the barrier open, or shut it again; kept until it is said otherwise, also over a reconnect. Meanwhile
+        `open` orders nothing. Raises DeviceError when the board could not be told yet.
+        """
+
+
 class Indicator(Protocol):
     """Light, tone and words."""
 

@@ -188,6 +188,14 @@ class GateUnanswered(Value, frozen=True, tag="gate_unanswered"):
     sent: bool
 
 
+class StoodOpen(Value, frozen=True, tag="stood_open"):
+    """A barrier was left open for everybody, or shut again; people pass it without a tap meanwhile."""
+
+    lane: str
+    on: bool
+    why: str  # "hours", "emergency"; on shutting: what is over
+
+
 class FloorLowered(Value, frozen=True, tag="floor_lowered"):
     """Head office's signed time and the system's clock agree that the journal's time ran ahead: it comes down."""
 
@@ -232,6 +240,7 @@ Fact = (
     | PassageUnknown
     | GateReported
     | GateUnanswered
+    | StoodOpen
     | SignedOn
     | SignedOff
     | Moved

@@ -49,6 +49,7 @@ from terminal.ports import (
     DeviceError,
     Gate,
     Indicator,
+    StandsOpen,
     StoreFull,
     Watching,
     WatchingReader,
@@ -285,6 +286,16 @@ class Lane:
         """What lies in front of the readers is asked anew: a charge was taken back."""
         for name in self._attention:
             self._ask_again(name)
+
+    @property
+    def can_stand_open(self) -> bool:
+        """Whether its barrier can be left open."""
+        return isinstance(self._gate, StandsOpen) and self._gate.can_stand_open
+
+    async def stand_open(self, is_open: bool) -> None:
+        """Leave the barrier open, or shut it again. Raises DeviceError."""
+        assert isinstance(self._gate, StandsOpen)
+        await self._gate.stand_open(is_open)
 
     async def _order(self, persons: int, ordered_at: Reading) -> GateAnswer:
         try:

@@ -6,6 +6,7 @@ Laws of this file:
 - One history for all lanes: a code at two lanes in the same millisecond opens one gate.
 """
 
+import asyncio
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Site:
         self.parameters = parameters  # swapped whole, by one assignment
         self.clock = clock
         self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
+        self.stirred = asyncio.Event()  # an emergency began or ended
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self.where = Where()  # where the vehicle stands; replaced whole
         self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
@@ -128,7 +130,6 @@ class Site:
 
     def note_emergency(self, signal: GateSignal) -> None:
         """Fire release: taps write nothing while it lasts, in every lane of the site."""
-        if signal is GateSignal.EMERGENCY_ON:
-            self.emergency = True
-        elif signal is GateSignal.EMERGENCY_OFF:
-            self.emergency = False
+        if signal in (GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF):
+            self.emergency = signal is GateSignal.EMERGENCY_ON
+            self.stirred.set()

@@ -11,7 +11,7 @@ import pytest
 
 from drivers.clock import SystemClock
 from drivers.gate import bus, modbus, none
-from drivers.gate.modbus import GateWiring
+from drivers.gate.barrier import GateWiring
 from drivers.gate.power import PowerWiring
 from simulators.gate import WRITE_COIL, Board, Turnstile
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading
@@ -308,6 +308,43 @@ class TestWaysOfOpening:
             assert site.board.coils[0]
             await site.turnstile.walk_late()
             await until(lambda: not site.board.coils[0])
+
+    async def test_a_barrier_that_stands_open(self, tmp_path: Path) -> None:
+        """Its coil stays on, also over a reconnect; no right is ordered beside it; let go, an order opens again."""
+        wiring = GateWiring(open_coil=0, open_ms=50, hold_open_coil=6)
+        async with serial_site(tmp_path, wiring) as site:
+            assert site.gate.can_stand_open
+            await site.gate.stand_open(True)
+            assert site.board.coils[6]
+            assert await site.open() is GateAnswer.OPENED
+            site.board.unplug()
+            await until(lambda: not site.driver.connected)
+            site.board.coils[6] = False
+            site.board.plug()
+            await until(lambda: site.driver.connected and site.board.coils[6])
+            assert site.turnstile.openings == []
+            await site.gate.stand_open(False)
+            assert not site.board.coils[6]
+            assert await site.open() is GateAnswer.OPENED
+            assert len(site.turnstile.openings) == 1
+
+    async def test_a_board_that_was_away_hears_it_on_connecting(self, tmp_path: Path) -> None:
+        """The order fails and is kept; a terminal that stops leaves nothing on."""
+        async with serial_site(tmp_path, GateWiring(open_coil=0, hold_open_coil=6)) as site:
+            site.board.unplug()
+            await until(lambda: not site.driver.connected)
+            with pytest.raises(DeviceError):
+                await site.gate.stand_open(True)
+            site.board.plug()
+            await until(lambda: site.driver.settled and site.board.coils[6])
+            site.tasks[0].cancel()
+            await asyncio.gather(site.tasks[0], return_exceptions=True)
+            assert not any(site.board.coils)
+
+    async def test_a_barrier_nothing_is_wired_for(self, tmp_path: Path) -> None:
+        """Without `hold_open_coil` it cannot stand open."""
+        async with serial_site(tmp_path) as site:
+            assert not site.gate.can_stand_open
 
     async def test_door_contact_without_an_order_is_forced(self, tmp_path: Path) -> None:
         """A door that opens by our order is no event; one that opens without is forced."""

@@ -17,8 +17,8 @@ from terminal.core.accounts import zone_ref
 from terminal.core.fares import calendar
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import FOR_EVER, NOTHING, Added, Alighted, Boarded, Effect, Trip
-from terminal.core.model import OpenGate, Outcome, Reason, Ref, Show, Tap, Verdict
-from terminal.core.parameters import Booking, Product
+from terminal.core.model import Instant, OpenGate, Outcome, Reason, Ref, Show, Tap, Verdict
+from terminal.core.parameters import Booking, ParameterSet, Product
 from terminal.core.services import ahead, pricing, rules
 from terminal.core.services.rules import Case, Offer
 from terminal.core.tariff import Period, Zone
@@ -61,6 +61,15 @@ def activation(case: Case) -> Outcome:
         return rules.deny(case, Reason.NOT_ACCEPTED_HERE)
     done = Added(party=_party(case), id=f"activated:{product.id}", window=FOR_EVER, count=1)
     return msgspec.structs.replace(rules.told(case, Reason.ACTIVATED, {}), effects=(done,))
+
+
+def stands_open(parameters: ParameterSet, zone_name: str, at: Instant) -> bool:
+    """Whether everybody enters this zone now without a ticket: its barrier may be left open."""
+    zone, tariff = parameters.tariff.zones.get(zone_name, Zone()), parameters.tariff
+    if not zone.free or at.uncertainty_ms > parameters.policies.max_uncertainty_s * 1000:
+        return False
+    hours = (zone.open, zone.free)
+    return all(calendar.within(one, at.utc_ms, tariff.time_zone, tariff.calendar) for one in hours)
 
 
 # --------------------------------------------------------------------------- the offer

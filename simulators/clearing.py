@@ -200,7 +200,7 @@ class Clearing:
         *,
         dry: bool = False,
     ) -> int:
-        """One ride with its discounts; `room`: what it may cost with a debt; `dry`: only asked, nothing is remembered."""
+        """One ride with its discounts. `room`: what it may cost with a debt; `dry`: only asked, not remembered."""
         fen = self._prices.of(full, self._prices.share(product, board))
         for name in product.get("transfers", ()):
             fen = self._transfer(name, ride, who, fen, board, began_ms, room, dry=dry)

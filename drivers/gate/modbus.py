@@ -21,7 +21,7 @@ from drivers.gate.bus import Client, Job, Jobs, NotSent, Urgency
 from drivers.gate.lamp import LampWiring, ModbusLamp
 from drivers.gate.power import ModbusPower, PowerWiring
 from terminal.core.model import Reading, Value
-from terminal.ports import Clock, DeviceError, Gate, Indicator, PowerInput
+from terminal.ports import Clock, DeviceError, Indicator, PowerInput
 
 DEBOUNCE_POLLS = 2
 ALIVE_S = 1.0  # how often a board without inputs is asked whether it is there
@@ -74,7 +74,7 @@ class Board:
         self._polls = 0
         self._poll_due_s = 0.0
 
-    def gate(self, wiring: GateWiring) -> Gate:
+    def gate(self, wiring: GateWiring) -> ModbusGate:
         """The barrier wired to this board."""
         return ModbusGate(self, wiring)
 

@@ -16,7 +16,14 @@ from terminal.settings import Device, Settings, driver_settings, load
 from tests.test_architecture import left_out
 
 CONFIG = Path(__file__).parent.parent / "config"
-SITES = ("bus-gate.toml", "bus-distance.toml", "park-turnstile.toml", "demo/bus.toml", "demo/park.toml")
+SITES = (
+    "bus-gate.toml",
+    "bus-distance.toml",
+    "park-turnstile.toml",
+    "demo/bus.toml",
+    "demo/park.toml",
+    "check-in.toml",
+)
 NOT_IN_A_LANE_YET = {"library.sip2"}
 COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)

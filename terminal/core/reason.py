@@ -29,6 +29,8 @@ class Reason(StrEnum):
     CONCESSION_USED_UP = "concession_used_up"
     GRACE = "grace"  # on trust; settled next time
     REENTRY = "reentry"
+    CHECKED_IN = "checked_in"
+    CHECKED_IN_BEFORE = "checked_in_before"  # counted already today; the way is open all the same
     EXITED = "exited"
     ACTIVATED = "activated"  # an attendant looked at the holder
     CHARGED_TODAY = "charged_today"  # the driver asked
@@ -129,6 +131,7 @@ class Reason(StrEnum):
     NOT_ACCEPTED_HERE = "not_accepted_here"
     COMPANIONS_USED = "companions_used"
     NOT_BOOKED = "not_booked"
+    NOT_INVITED = "not_invited"  # to an event; the desk has the newer list
     OUTSIDE_TIME_SLOT = "outside_time_slot"
     QUOTA_USED = "quota_used"
     NOT_ACTIVATED = "not_activated"

@@ -66,7 +66,7 @@ class Riding:
         at = Instant(utc_ms=at_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
         case = Case(
             passage=self.passage,
-            lane_busy=False,
+            lane_busy=bool(place.pop("lane_busy", False)),
             credential=held,
             account=linked,
             history=history.gather(held, linked, self._known(held, linked, at)),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from terminal.core.model import Outcome
 from terminal.core.services.admission import activation, admission
+from terminal.core.services.check_in import check_in
 from terminal.core.services.fare import fare
 from terminal.core.services.inquiry import inquiry
 from terminal.core.services.loan import loan
@@ -19,6 +20,7 @@ from terminal.core.services.rules import Case, evidence, refuse
 SERVICES: dict[str, Callable[[Case], Outcome]] = {
     "fare": fare,
     "admission": admission,
+    "check_in": check_in,
 }
 # Services whose visit has many steps (core/visit.py): a kiosk's.
 VISITS = {

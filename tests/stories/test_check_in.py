@@ -1,6 +1,7 @@
 """At the door of an event: identities are presented, attendance is recorded, nobody is kept out by a list.
 
-The law: head office counts one attendance a day and account, whatever was held out, however often, and across a power cut.
+The law: head office counts one attendance a day and account, whatever was held out, however often, and across a power
+cut.
 """
 
 import asyncio

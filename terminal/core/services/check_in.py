@@ -36,7 +36,9 @@ def not_here_before(case: Case, offer: Offer) -> Outcome | None:
         return rules.deny(case, Reason.CODE_USED)
     new, sums = _attendance(case, offer.product.id), rules.payer_of(case).account.ledger.sums
     counted = any(one.id == new.id and one.window == new.window and one.count for one in sums)
-    return rules.answered(case, Reason.CHECKED_IN_BEFORE, use and use.name) if use or counted else None
+    if use is None and not counted:
+        return None
+    return rules.answered(case, Reason.CHECKED_IN_BEFORE, None if use is None else use.name)
 
 
 DOOR_RULES: Sequence[rules.Rule] = (

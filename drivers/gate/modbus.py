@@ -25,6 +25,7 @@ from terminal.ports import Clock, DeviceError, Indicator, PowerInput
 
 DEBOUNCE_POLLS = 2
 ALIVE_S = 1.0  # how often a board without inputs is asked whether it is there
+OFF_TRIES = 3
 GO_ON_S = 1.0  # how long stopping waits at most for a pulse to end
 
 
@@ -214,8 +215,10 @@ class Board:
         if self.connected:
             self.connected = False
             await asyncio.sleep(min(GO_ON_S, max(0.0, self.busy_until_s - self.clock.monotonic_s())))
-            with contextlib.suppress(DeviceError):
-                await bus.exchange(client, self._only(set()), self.settings.link)
+            for _ in range(OFF_TRIES):  # the answer to a look that was given up may come between; off stays off
+                with contextlib.suppress(DeviceError):
+                    await bus.exchange(client, self._only(set()), self.settings.link)
+                    return
 
     def _only(self, on: set[int]) -> Any:
         return bus.coils(self.settings.unit, [number in on for number in range(self.settings.coils)])

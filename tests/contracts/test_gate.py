@@ -336,7 +336,7 @@ class TestWaysOfOpening:
             with pytest.raises(DeviceError):
                 await site.gate.stand_open(True)
             site.board.plug()
-            await until(lambda: site.driver.settled and site.board.coils[6])
+            await until(lambda: site.driver.connected and site.board.coils[6])
             site.tasks[0].cancel()
             await asyncio.gather(site.tasks[0], return_exceptions=True)
             assert not any(site.board.coils)

@@ -20,7 +20,6 @@ from terminal.core.model import (
     GateEvent,
     Instant,
     Medium,
-    Presentation,
     Reading,
     Reason,
     Ref,
@@ -408,36 +407,3 @@ class ByteLink(Protocol):
 
     def close(self) -> None:
         """Let go of the line."""
-
-
-__all__ = [
-    "ByteLink",
-    "CardChannel",
-    "CardGone",
-    "CardSlot",
-    "CarryingChannel",
-    "Clock",
-    "CodeReader",
-    "DeviceError",
-    "Gate",
-    "Indicator",
-    "ItemReader",
-    "LibraryError",
-    "LibrarySystem",
-    "Office",
-    "OfficeError",
-    "ParameterSource",
-    "Positions",
-    "PowerInput",
-    "Presentation",
-    "RawParameters",
-    "Screen",
-    "SecureModule",
-    "Store",
-    "StoreBroken",
-    "StoreFull",
-    "StoreInUse",
-    "WaitingModule",
-    "Watching",
-    "WatchingReader",
-]

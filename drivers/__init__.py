@@ -20,6 +20,7 @@ REGISTRY: dict[str, str] = {
     "indicator.memory": "drivers.indicator.memory:open",
     "store.sqlite": "drivers.store.sqlite:open",
     "office.https": "drivers.office.https:open",
+    "item.pcsc15693": "drivers.item.pcsc15693:open",
     "library.sip2": "drivers.library.sip2:open",
     "position.nmea": "drivers.position.nmea:open",
     "parameters.directory": "drivers.parameters.directory:open",

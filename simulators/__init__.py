@@ -7,6 +7,7 @@ REGISTRY: dict[str, str] = {
     "sim.card": "simulators.card_slot:open_slot",
     "sim.gate": "simulators.memory:open_gate",
     "sim.indicator": "simulators.memory:open_indicator",
+    "sim.items": "simulators.item_pad:open",
     "sim.reader": "simulators.memory:open_reader",
     "sim.secure_module": "simulators.card_slot:open_module",
     "sim.route": "simulators.route:open",

@@ -24,7 +24,7 @@ SITES = (
     "demo/park.toml",
     "check-in.toml",
 )
-NOT_IN_A_LANE_YET = {"library.sip2"}
+NOT_IN_A_LANE_YET = {"item.pcsc15693", "library.sip2"}
 COMMENTED = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
 NAMED = re.compile(r"^#?(\w+) = ", re.MULTILINE)
 

@@ -1,0 +1,1 @@
+"""Pads that see the tags of books."""

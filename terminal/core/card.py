@@ -70,4 +70,5 @@ class CardState(Value, frozen=True):
 
     trip: OpenTrip | None = None
     own_terminals: tuple[str, ...] = ()  # of this vehicle or site, as a trip names them
+    balance_fen: int | None = None  # as GET BALANCE told it; only where somebody asked
     state: bytes = b""  # EF1A as read, 128 bytes, where the trip is kept there

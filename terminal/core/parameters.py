@@ -299,6 +299,9 @@ class PurseRules(Value, frozen=True):
     tac_usage: int = 0x44  # P1 of the secure module's 801A for the TAC key: two levels, by field code
     two_factors: bool = True  # the secure module's 8070 names serial and issuer; False: the serial alone
     least_balance_fen: int = 0  # to board; Beijing asks for 1 yuan
+    balance_p1: int = (
+        0x03  # of GET BALANCE: without the overdraft, 00 with it, by gate code; another reader takes 00, 01
+    )
     state_file: str = "1e"  # where the trip is kept: "1e" (EF1E), or "1a" (EF1A, as in Shanghai)
 
 

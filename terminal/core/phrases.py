@@ -137,6 +137,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.ACTIVATED: _ask("已激活 请再刷一次入园", "Activated. Please show it again to enter"),
     Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
     Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
+    Reason.ON_THE_CARD: _ask("卡内余额{balance}元 今日已扣{fare}元", "On the card: ¥{balance}. Charged today: ¥{fare}"),
     Reason.PAID_BY_CARD: _ok("刷卡成功 {fare}元 余额{balance}元", "Paid ¥{fare}. Balance ¥{balance}"),
     Reason.ALIGHTED_BY_CARD: _ok("下车成功 {fare}元 余额{balance}元", "Trip ended. ¥{fare}. Balance ¥{balance}"),
     Reason.SETTLED_BY_CARD: _ok(

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     ACTIVATED = "activated"  # an attendant looked at the holder
     CHARGED_TODAY = "charged_today"  # the driver asked
     NOT_CHARGED_TODAY = "not_charged_today"
+    ON_THE_CARD = "on_the_card"  # what a purse holds, where somebody asked
     PAID_BY_CARD = "paid_by_card"
     ALIGHTED_BY_CARD = "alighted_by_card"
     SETTLED_BY_CARD = "settled_by_card"  # the last trip had no end: both amounts are told

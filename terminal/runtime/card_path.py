@@ -85,7 +85,7 @@ class CardPath:
             if self._lane.is_silent(presentation):
                 return None
             tap = Tap(talk, presentation, at, self._looked_at(read.claim, talk))
-            earlier = await self._doubts.settle(tap)
+            earlier = None if self._is_asked else await self._doubts.settle(tap)
             if earlier is not None:
                 return await self._lane.carry_out(*earlier, presentation, at, tap)
             return await self._lane.decide(tap.claim, presentation, at, tap)
@@ -136,12 +136,18 @@ class CardPath:
             at=at,
             today=local_time(at, parameters.tariff.time_zone).strftime("%Y%m%d"),
             has_module=self._module is not None,
+            asks_balance=self._is_asked,
             own_terminals=tuple(sorted(self._site.card_terminals)),
         )
         try:
             return await talk.carry(cards.read(self._rules.accepts, channel.uid, visit))
         except CardGone:
             return cards.CardRead(payload=channel.uid, claim=reading.refusal(Reason.CARD_LEFT, "card"))
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether somebody only wants to know what is on the card."""
+        return "inquiry" in (self._site.question, self._lane.always_asked)
 
     def _looked_at(self, claim: Credential | Refusal, talk: Talk) -> Credential | Refusal:
         """What the lane itself has against a card: it is too slow to be here, or somebody else's is waited for."""

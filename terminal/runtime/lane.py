@@ -42,7 +42,7 @@ from terminal.core.model import (
 )
 from terminal.core.phrases import display
 from terminal.core.proof import proof_of
-from terminal.core.services import Case, judge, refuse
+from terminal.core.services import ASKED, Case, judge, refuse
 from terminal.ports import (
     CardSlot,
     CodeReader,
@@ -213,7 +213,7 @@ class Lane:
             outcome = refuse(claim.verdict, claim.reason, self.site.parameters, at, claim.key_ids)
             return outcome, self._fact(outcome, presentation, format=claim.format, tap=tap), None
         account = accounts.account_of(claim.medium_refs, claim.account_link, self.site.parameters)
-        asked = self.site.takes_question()
+        asked = self.site.takes_question() or self.always_asked
         outcome = judge(
             Case(
                 service=self.rules.service,
@@ -236,6 +236,11 @@ class Lane:
         )
         fact = self._fact(outcome, presentation, format=claim.format, credential=claim, account=account, tap=tap)
         return outcome, fact, use_of(fact, at) if outcome.charge is not None else None
+
+    @property
+    def always_asked(self) -> str:
+        """What every presentation answers at a lane that serves nothing else, "" nothing."""
+        return self.rules.service if self.rules.service in ASKED else ""
 
     def fact_of(
         self, outcome: Outcome, presentation: Presentation, claim: Credential, tap: Tap, debit: DebitMade | None = None

@@ -68,10 +68,16 @@ class Site:
         """
         return self.journal.ledgers(history.parties(credential, account, zone))
 
-    def takes_question(self) -> str:
-        """What the next presentation answers, "" nothing; a question is answered once, or forgotten."""
-        (asked, until_s), self.asked = self.asked, ("", 0.0)
+    @property
+    def question(self) -> str:
+        """What the next presentation answers, "" nothing."""
+        asked, until_s = self.asked
         return asked if self.clock.monotonic_s() <= until_s else ""
+
+    def takes_question(self) -> str:
+        """The same; a question is answered once, or forgotten."""
+        asked, self.asked = self.question, ("", 0.0)
+        return asked
 
     def newest_use(self, twin: Ref) -> EntryName | None:
         """The newest use of a code, by its account and second; None while its entry is on its way to the disk."""

@@ -259,6 +259,30 @@ def test_blocks(sentence: str, scopes: tuple[BlockScope, ...], reason: Reason) -
     assert outcome.decision.reason is reason, sentence
 
 
+@pytest.mark.parametrize(
+    ("sentence", "balance_fen", "ridden_fen", "expected"),
+    [
+        ("on it, and not used today", 5000, [], (Reason.ON_THE_CARD, {"balance": "50", "fare": "0"})),
+        ("used twice", 4680, [160, 160], (Reason.ON_THE_CARD, {"balance": "46.8", "fare": "3.2"})),
+        ("it does not say", None, [160], (Reason.CHARGED_TODAY, {"fare": "1.6", "n": "1"})),
+        ("it says nothing, and was not used", None, [], (Reason.NOT_CHARGED_TODAY, {})),
+    ],
+)
+def test_what_is_on_the_card(
+    sentence: str, balance_fen: int | None, ridden_fen: list[int], expected: tuple[Reason, dict[str, str]]
+) -> None:
+    """Told at a panel as to the driver; nothing opens, nothing is debited."""
+    asked = msgspec.structs.replace(purse(trip()), card=CardState(trip=trip(), balance_fen=balance_fen))
+    ridden = History(same_party=tuple(use(at_ms=NOW_MS - 60_000, amount_fen=fen) for fen in ridden_fen))
+    for outcome in (
+        judge(case(credential=asked, history=ridden, service="inquiry"), "inquiry"),
+        SERVICES["inquiry"](case(credential=asked, history=ridden)),
+    ):
+        (act,) = outcome.acts
+        assert isinstance(act, Show)
+        assert (outcome.decision.reason, act.values) == expected, sentence
+
+
 def test_a_fare_nobody_wrote_down_is_the_maximum() -> None:
     """Both ends known, their fare not."""
     trips = TripFares(fares={"0001": {"0002": 200}}, max_fare_fen=600)

@@ -41,6 +41,28 @@ def test_one_from_elsewhere_takes_three() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sentence", "p1", "said", "balance_fen"),
+    [
+        ("without its overdraft", 0x03, None, 5000),
+        ("with it, where the operator's cards are asked so", 0x00, None, 5800),
+        ("bit 31 is no money", 0x03, "80001388 9000", 5000),
+        ("a card that does not say", 0x03, "6d00", None),
+        ("half an answer", 0x03, "1388 9000", None),
+    ],
+)
+def test_the_balance_is_asked_only_by_who_wants_to_know(
+    sentence: str, p1: int, said: str | None, balance_fen: int | None
+) -> None:
+    """One command more, its P1 by the operator's agreement; a card that does not tell it is read all the same."""
+    card = Scripted(purse_card(overdraft_fen=800), {} if said is None else {2: said})
+    wanted = msgspec.structs.replace(visit(msgspec.structs.replace(PURSE, balance_p1=p1)), asks_balance=True)
+    found = talk(cards.read((NAME,), card.uid, wanted), card).claim
+    assert isinstance(found, Credential) and found.card is not None
+    assert found.card.balance_fen == balance_fen, sentence
+    assert [command.hex() for command in card.commands[2:]] == [f"805c{p1:02x}0204"]
+
+
+@pytest.mark.parametrize(
     ("sentence", "card", "rules", "reason"),
     [
         ("locked", purse_card(blocked=True), PURSE, Reason.PURSE_LOCKED),

@@ -18,13 +18,15 @@ from simulators.purse import PurseApplication, PurseFiles
 from terminal.core.card import Assurance, CardPlace, CardRules, Stage
 from terminal.core.debit import DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
-from terminal.core.model import HeldProduct, Reason, Verdict
+from terminal.core.model import HeldProduct, PassageMode, Reason, Verdict
 from terminal.core.parameters import BlockScope
 from tests.stories.test_fares import at, file, stand, under
-from tests.stories.world import NOW_MS, Door, World, bus, park
+from tests.stories.world import NOW_MS, Door, World, bus, park, story
 
 ISSUER = CardIssuer()
 SOCIAL = ("social_security_card",)
+INITIALIZE = 0x50
+panel = story("inquiry", PassageMode.ASSUMED)
 
 
 def purse_card(name: str = "amber", **changes: object) -> tuple[SimulatedCard, PurseApplication]:
@@ -62,6 +64,47 @@ async def test_a_purse_pays_and_the_balance_is_told(bus: World) -> None:
     assert (known.state, known.granted) == ("done", True)
     assert tac_holds(known, ISSUER._bytes("tac", 16), purse.public_file)
     assert not tac_holds(known, bytes(16), purse.public_file)
+
+
+@bus
+async def test_what_is_on_it_and_was_it_charged(bus: World) -> None:
+    """The driver asks: the card says what it holds, the vehicle what it took; asking costs nothing, once."""
+    card, purse = purse_card()
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD
+    await asyncio.sleep(4)
+    assert bus.terminal is not None and bus.terminal.commands is not None
+    await bus.terminal.commands.ask("7", "charged", ())
+    assert await bus.rear.tap(card) is Reason.ON_THE_CARD
+    assert bus.rear.indicator.shown is not None
+    assert bus.rear.indicator.shown.zh == "卡内余额48.4元 今日已扣1.6元"
+    assert (bus.rear.opened, purse.files.balance_fen) == ([], 4840)
+    await asyncio.sleep(4)
+    assert await bus.rear.tap(card) is Reason.PAID_BY_CARD
+    assert card.commands[2][1] == INITIALIZE  # nobody asks the balance of a card that pays
+
+
+@panel
+async def test_a_panel_tells_and_does_nothing_else(panel: World) -> None:
+    """A reader and a display on a wall."""
+    card, purse = purse_card(files=PurseFiles(balance_fen=1234))
+    assert await panel.front.tap(card) is Reason.ON_THE_CARD
+    assert await panel.rear.tap(ISSUER.card("amber", ISSUER.social_security("amber"))) is Reason.NOT_CHARGED_TODAY
+    assert (panel.front.opened, purse.files.balance_fen, panel.facts(DebitIntended)) == ([], 1234, [])
+
+
+@bus
+async def test_asking_settles_nothing(bus: World) -> None:
+    """A debit nobody heard the end of is asked about where its card can pass for it."""
+    card, purse = purse_card()
+    card.troubles = {3: Trouble.LEAVES_AFTER}
+    assert await bus.front.tap(card) is Reason.PUT_CARD_BACK
+    card.troubles = {}
+    assert bus.terminal is not None and bus.terminal.commands is not None
+    await bus.terminal.commands.ask("7", "charged", ())
+    assert await bus.front.tap(card) is Reason.ON_THE_CARD
+    assert (bus.front.opened, len(bus.facts(DebitSettled))) == ([], 1)
+    assert await bus.front.tap(card) is Reason.PAID_BY_CARD
+    assert (bus.front.opened, purse.files.balance_fen) == ([1], 4840)
 
 
 @bus

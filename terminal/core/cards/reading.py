@@ -32,6 +32,7 @@ class Visit(Value, frozen=True):
     at: Instant
     today: str  # YYYYMMDD, local
     has_module: bool
+    asks_balance: bool = False  # somebody wants to know what is on the card; nothing is to be paid
     own_terminals: tuple[str, ...] = ()  # this site's secure modules, as a purse's trip names them
 
 

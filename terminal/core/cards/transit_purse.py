@@ -1,13 +1,16 @@
 """The transit purse (T-Union): reading it, and what it says of its last trip.
 
 Laws of this file:
-- EF15 comes with the answer to SELECT; EF17 is read only where the issuer is not at home here; then the trip. Nothing
-  else: INITIALIZE is never sent just to look, and the holder's file is not read.
+- EF15 comes with the answer to SELECT; EF17 is read only where the issuer is not at home here; then the trip. The
+  balance is asked for only where somebody asks what is on the card: a purchase is told it by INITIALIZE, which is never
+  sent just to look. The holder's file is not read.
 - The card's own trip record is the truth; a record whose checksum fails is no record.
 - A number is ten bytes BCD as in EF15; it leaves this file as a keyed hash, and as evidence to be sealed.
 """
 
 import zlib
+
+import msgspec
 
 from terminal.core import accounts
 from terminal.core.card import Assurance, CardState, OpenTrip
@@ -46,6 +49,8 @@ def read(visit: Visit) -> Conversation[CardRead | None]:
     if reason is not None:
         return CardRead(payload=public, claim=refusal(reason, NAME))
     card = yield from _state(rules, visit.own_terminals)
+    if visit.asks_balance:
+        card = msgspec.structs.replace(card, balance_fen=(yield from _balance(rules)))
     return CardRead(payload=public, claim=_credential(public, card, visit))
 
 
@@ -90,6 +95,12 @@ def _record(file: int, size: int) -> Conversation[bytes]:
     """The newest record of a file; empty where there is none yet."""
     answer = yield from ask_card(command(0x00, 0xB2, 0x01, file, le=size))
     return b"" if answer.sw == NO_RECORD else needed(answer, size)
+
+
+def _balance(rules: PurseRules) -> Conversation[int | None]:
+    """Fen, bit 31 masked; None where the card does not say."""
+    answer = yield from ask_card(command(0x80, 0x5C, rules.balance_p1, 0x02, le=4))
+    return int.from_bytes(answer.data) & 0x7FFFFFFF if answer.good and len(answer.data) == 4 else None
 
 
 def trip_of_record(record: bytes) -> OpenTrip | None:

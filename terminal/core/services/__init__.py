@@ -21,6 +21,7 @@ SERVICES: dict[str, Callable[[Case], Outcome]] = {
     "fare": fare,
     "admission": admission,
     "check_in": check_in,
+    "inquiry": inquiry,
 }
 # Services whose visit has many steps (core/visit.py): a kiosk's.
 VISITS = {
@@ -34,7 +35,10 @@ ASKED: dict[str, Callable[[Case], Outcome]] = {
 
 
 def judge(case: Case, asked: str = "") -> Outcome:
-    """Judge one presentation: a purse pays on the card itself, everything else by the lane's service."""
+    """Judge one presentation: a purse pays on the card itself, everything else by the lane's service.
+
+    `asked`: a key of ASKED, "" nothing.
+    """
     if asked:
         return ASKED[asked](case)
     return SERVICES[case.service](case) if case.credential.card is None else purse(case)

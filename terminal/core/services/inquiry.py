@@ -1,7 +1,8 @@
-"""Was this card charged today? The driver asks, and whoever holds it out next is answered.
+"""What is on this card, and was it charged today? The driver asks, or the holder, at a panel that does nothing else.
 
 Laws of this file:
 - Nothing opens and nothing is charged; what is told is what this vehicle knows.
+- A purse says itself what it holds.
 - It is asked of the account where one is linked: what the phone paid counts for the card.
 """
 
@@ -21,7 +22,11 @@ def inquiry(case: rules.Case) -> Outcome:
         if use.persons_charged
         and calendar.window(Period.DAY, use.at_ms, tariff.time_zone, tariff.service_day_starts) == today
     ]
+    fen = sum(use.amount_fen * use.persons_charged // use.persons for use in charged)
+    card = case.credential.card
+    if card is not None and card.balance_fen is not None:
+        values = {"balance": rules.yuan(card.balance_fen), "fare": rules.yuan(fen)}
+        return rules.told(case, Reason.ON_THE_CARD, values)
     if not charged:
         return rules.told(case, Reason.NOT_CHARGED_TODAY, {})
-    fen = sum(use.amount_fen * use.persons_charged // use.persons for use in charged)
     return rules.told(case, Reason.CHARGED_TODAY, {"fare": rules.yuan(fen), "n": str(len(charged))})

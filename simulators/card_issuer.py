@@ -40,6 +40,7 @@ class CardIssuer:
             purse_master=self._bytes("purse", 16),
             identity_master=self._bytes("identity", 16),
             tac_master=self._bytes("tac", 16),
+            lock_master=self._bytes("lock", 16),
             algorithm=self.algorithm,
         )
 
@@ -64,6 +65,7 @@ class CardIssuer:
             "issuer": issuer,
             "debit_key": debit_key(self.algorithm, self._bytes("purse", 16), *factors),
             "tac_key": debit_key(self.algorithm, self._bytes("tac", 16), *factors),
+            "lock_key": debit_key(self.algorithm, self._bytes("lock", 16), *factors),
             "algorithm": self.algorithm,
         } | changes
         return PurseApplication(**values)  # type: ignore[arg-type]  # a test's shorthand

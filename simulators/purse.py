@@ -15,6 +15,7 @@ from simulators.purse_keys import Algorithm, cbc_mac, session_key, tac
 
 AID = bytes.fromhex("a000000632010105")
 INSUFFICIENT, MAC_WRONG, NO_PROOF = b"\x94\x01", b"\x93\x02", b"\x94\x06"
+MAC_FAILED = b"\x69\x88"  # of a secured command
 WRONG_STATE, BLOCKED, NO_RECORD, WRONG_KEY = b"\x69\x85", b"\x93\x03", b"\x6a\x83", b"\x94\x03"
 PLAIN, COMPOSITE = 0x06, 0x09
 TRIP_RECORDS, LOG_RECORDS = 30, 10
@@ -46,11 +47,12 @@ class _Purchase:
 
 @dataclass
 class PurseApplication:
-    """The purse. `debit_key` and `tac_key` are the card's own, 16 bytes each."""
+    """The purse. `debit_key`, `tac_key` and `lock_key` are the card's own, 16 bytes each."""
 
     number: bytes  # 10 bytes BCD: 0 and the 19-digit number
     debit_key: bytes
     tac_key: bytes
+    lock_key: bytes
     issuer: bytes = bytes.fromhex("01045100ffffffff")  # EF15 0-7
     starts: str = "20240101"
     expires: str = "20340101"
@@ -65,6 +67,7 @@ class PurseApplication:
 
     def __post_init__(self) -> None:
         self._purchase: _Purchase | None = None
+        self._challenge: bytes | None = None  # GET CHALLENGE's, for the very next command
         self._randoms = 0
 
     # ----------------------------------------------------------------------- files
@@ -83,7 +86,7 @@ class PurseApplication:
 
     def select(self) -> bytes:
         """See the port."""
-        self._purchase = None
+        self._purchase = self._challenge = None
         if self.blocked:
             return BLOCKED
         inner = b"\x9f\x08\x01\x02\x9f\x0c\x1e" + self.public_file
@@ -94,7 +97,7 @@ class PurseApplication:
         """See the port."""
         known = {
             0xB0: self._read_binary, 0xB2: self._read_record, 0x5C: self._balance, 0x50: self._initialize,
-            0xDC: self._update, 0x54: self._debit, 0x5A: self._prove,
+            0xDC: self._update, 0x54: self._debit, 0x5A: self._prove, 0x84: self._get_challenge, 0x1E: self._block,
         }  # fmt: skip
         action = known.get(apdu.ins)
         return None if action is None else action(apdu)
@@ -187,6 +190,26 @@ class PurseApplication:
         if self.files.proof is None or self.files.proof[:2] != (apdu.p2, int.from_bytes(apdu.data)):
             return NO_PROOF
         return self.files.proof[2] + OK
+
+    # ----------------------------------------------------------------------- locking
+
+    def _get_challenge(self, apdu: Apdu) -> bytes:
+        if apdu.head != "00840000" or apdu.le != 4:
+            raise UnknownCommand(apdu.raw.hex())
+        self._challenge = self._random()
+        return self._challenge + OK
+
+    def _block(self, apdu: Apdu) -> bytes:
+        """APPLICATION BLOCK: its head under the lock key, chained from the random number."""
+        if apdu.head != "841e0000" or len(apdu.data) != 4:
+            raise UnknownCommand(apdu.raw.hex())
+        challenge, self._challenge = self._challenge, None
+        if challenge is None:
+            return WRONG_STATE
+        if tac(self.algorithm, self.lock_key, apdu.raw[:5], challenge) != apdu.data:
+            return MAC_FAILED
+        self.blocked = True
+        return OK
 
     def _random(self) -> bytes:
         """Four bytes nobody asked for before; the same again on the same card, so that transcripts are golden."""

@@ -44,10 +44,10 @@ def pad(data: bytes, size: int) -> bytes:
     return data + bytes(-len(data) % size)
 
 
-def cbc_mac(algorithm: Algorithm, key: bytes, data: bytes) -> bytes:
-    """The first four bytes of the last block, chained from zero, padded with 80."""
+def cbc_mac(algorithm: Algorithm, key: bytes, data: bytes, first: bytes = b"") -> bytes:
+    """The first four bytes of the last block, chained from `first` (nothing: zeros), padded with 80."""
     size = block_size(algorithm)
-    return _run(algorithm, key, pad(data, size), modes.CBC(bytes(size)))[-size:][:4]
+    return _run(algorithm, key, pad(data, size), modes.CBC(first.ljust(size, b"\x00")))[-size:][:4]
 
 
 def diversify(algorithm: Algorithm, master: bytes, factor: bytes) -> bytes:
@@ -61,8 +61,11 @@ def session_key(algorithm: Algorithm, key: bytes, random: bytes, counter: int, t
     return encrypt(algorithm, key, block if algorithm is Algorithm.DES3 else pad(block, 16))
 
 
-def tac(algorithm: Algorithm, key: bytes, data: bytes) -> bytes:
-    """The transaction certificate: under the left half XOR the right one with 3DES, the whole key with SM4."""
+def tac(algorithm: Algorithm, key: bytes, data: bytes, first: bytes = b"") -> bytes:
+    """The transaction certificate: under the left half XOR the right one with 3DES, the whole key with SM4.
+
+    That APPLICATION BLOCK's MAC is made the same way, from the card's random number, is OUR OWN CHOICE.
+    """
     if algorithm is Algorithm.DES3:
         key = bytes(left ^ right for left, right in zip(key[:8], key[8:], strict=True))
-    return cbc_mac(algorithm, key, data)
+    return cbc_mac(algorithm, key, data, first)

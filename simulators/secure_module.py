@@ -13,7 +13,7 @@ from simulators.purse_keys import Algorithm, block_size, cbc_mac, diversify, enc
 
 WRONG_STATE, MAC_WRONG, NO_KEY = b"\x69\x85", b"\x93\x02", b"\x94\x03"
 INTERNAL_USAGE = 0x68  # three levels, kind 8: our own choice
-TAC_USAGE = 0x44
+TAC_USAGE, LOCK_USAGE = 0x44, 0x45
 
 
 @dataclass
@@ -24,6 +24,7 @@ class SimulatedModule:
     purse_master: bytes
     identity_master: bytes
     tac_master: bytes
+    lock_master: bytes
     serial: bytes = bytes.fromhex("00010000000000000001")
     algorithm: Algorithm = Algorithm.DES3  # of internal authentication; a purchase names its own
     delay_s: float = 0.0
@@ -87,8 +88,9 @@ class SimulatedModule:
         return transaction + cbc_mac(algorithm, session, amount + kind + self.terminal + when) + OK
 
     def _diversify(self, usage: int, factors: bytes) -> bytes:
-        if (usage, len(factors)) == (TAC_USAGE, 16):
-            self._key = debit_key(self.algorithm, self.tac_master, factors[:8], factors[8:])
+        two_levels = {TAC_USAGE: self.tac_master, LOCK_USAGE: self.lock_master}
+        if usage in two_levels and len(factors) == 16:
+            self._key = debit_key(self.algorithm, two_levels[usage], factors[:8], factors[8:])
             return OK
         if (usage, len(factors)) != (INTERNAL_USAGE, 24):
             return NO_KEY
@@ -99,13 +101,13 @@ class SimulatedModule:
         return OK
 
     def _compute(self, mode: int, data: bytes) -> bytes:
-        """80FA: mode 00 enciphers eight bytes, mode 05 makes a TAC over IV ‖ padded data."""
+        """80FA: mode 00 enciphers eight bytes, mode 05 makes a MAC over IV ‖ padded data."""
         key, self._key = self._key, None
         if key is None:
             return WRONG_STATE
         if mode == 0x05:
-            unpadded = data[block_size(self.algorithm) :].rstrip(b"\x00")[:-1]
-            return tac(self.algorithm, key, unpadded) + OK
+            size = block_size(self.algorithm)
+            return tac(self.algorithm, key, data[size:].rstrip(b"\x00")[:-1], data[:size]) + OK
         block = data if self.algorithm is Algorithm.DES3 else data + bytes(8)
         return encrypt(self.algorithm, key, block)[:8] + OK
 

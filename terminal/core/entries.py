@@ -19,6 +19,7 @@ from terminal.core.card import Assurance, CardFacts
 from terminal.core.debit import DebitMade, DebitProof, DebitState, PurseDebit
 from terminal.core.ledger import Effect, Where
 from terminal.core.loans import Circulated as Circulated  # noqa: PLC0414  # taken from here
+from terminal.core.lock import LockEnded, LockIntended
 from terminal.core.model import (
     Charge,
     EntryName,
@@ -233,6 +234,8 @@ Fact = (
     | Decided
     | DebitIntended
     | DebitSettled
+    | LockIntended
+    | LockEnded
     | DenialsSummed
     | Passed
     | PassageAnnulled

@@ -210,7 +210,11 @@ class DebitPurse(Value, frozen=True, tag=True):
     charge: Charge
 
 
-Act = OpenGate | Show | DebitPurse
+class LockPurse(Value, frozen=True, tag=True):
+    """Lock the purse that is in the field, on the card itself; the intention is written first."""
+
+
+Act = OpenGate | Show | DebitPurse | LockPurse
 
 
 class Outcome(Value, frozen=True):

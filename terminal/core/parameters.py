@@ -299,6 +299,8 @@ class PurseRules(Value, frozen=True):
     tac_usage: int = 0x44  # P1 of the secure module's 801A for the TAC key: two levels, by field code
     two_factors: bool = True  # the secure module's 8070 names serial and issuer; False: the serial alone
     least_balance_fen: int = 0  # to board; Beijing asks for 1 yuan
+    lock_listed: bool = False  # a purse on the deny list is locked on the card: the operator's right, and its module's
+    lock_key: tuple[int, int] = (0x45, 0x02)  # P1, P2 of the secure module's 801A for APPLICATION BLOCK, by gate code
     balance_p1: int = (
         0x03  # of GET BALANCE: without the overdraft, 00 with it, by gate code; another reader takes 00, 01
     )

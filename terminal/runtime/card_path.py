@@ -15,16 +15,18 @@ import msgspec
 
 from terminal.core import cards
 from terminal.core.card import CardRules
-from terminal.core.cards import purchase, reading
+from terminal.core.cards import locking, purchase, reading
 from terminal.core.cards.apdu import Conversation
 from terminal.core.cards.purchase import Begun, Made, Module, Order
 from terminal.core.debit import OPENED, DebitMade, DebitProof, DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
+from terminal.core.lock import LockEnded, LockIntended
 from terminal.core.model import (
     Credential,
     DebitPurse,
     EntryName,
     Instant,
+    LockPurse,
     Medium,
     Outcome,
     Presentation,
@@ -92,6 +94,8 @@ class CardPath:
 
     async def take(self, tap: Tap, outcome: Outcome, fact: Decided) -> tuple[Outcome, Decided]:
         """Debit by debit: begin, write the intention, commit. What was not taken becomes a denial."""
+        if any(isinstance(act, LockPurse) for act in outcome.acts):
+            await self._lock(tap, fact)
         debits = [act for act in outcome.acts if isinstance(act, DebitPurse)]
         if not debits:
             return outcome, fact
@@ -118,6 +122,25 @@ class CardPath:
         made_fact = DebitMade(of=intended.name, proof=made.proof)
         verdict = outcome.decision.verdict
         return outcome, msgspec.structs.replace(fact, debit=made_fact, card=tap.talk.facts(), verdict=verdict)
+
+    async def _lock(self, tap: Tap, fact: Decided) -> None:
+        """Lock a listed purse: the intention is durable first. Without a module it is only refused."""
+        found, module = self._site.parameters.cards.purse, self._identity
+        if module is None or found is None or fact.issuer is None or fact.medium_ref is None:
+            return
+        self._doubts.module_waits_for(b"")
+        intention = LockIntended(
+            lane=fact.lane, issuer=fact.issuer, medium_ref=fact.medium_ref, module=module.serial.hex()
+        )
+        intended = await self._site.journal.append(intention, tap.at, evidence=tap.presentation.payload)
+        try:
+            locked = await tap.talk.carry(locking.lock(tap.presentation.payload, found))
+        except CardGone:
+            locked = locking.Locked(state=DebitState.UNKNOWN, why="card left")
+        ended = LockEnded(
+            lane=fact.lane, of=intended.name, medium_ref=fact.medium_ref, state=locked.state, why=locked.why
+        )
+        await self._lane.write(ended, tap.at)
 
     def unwritten(self, fact: Decided, *, opened: bool) -> None:
         """A debit was made, and the disk is full: it is written once there is room, and owed if nothing opened."""

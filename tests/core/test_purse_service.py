@@ -12,6 +12,7 @@ from terminal.core.model import (
     Credential,
     DebitPurse,
     History,
+    LockPurse,
     Medium,
     OpenGate,
     Outcome,
@@ -257,6 +258,25 @@ def test_blocks(sentence: str, scopes: tuple[BlockScope, ...], reason: Reason) -
     row = Block(ref=ref("amber").hex(), scopes=scopes)
     outcome = judge(case(parameters=parameters(cards=CARDS, blocks_of={ref("amber"): (row,)})))
     assert outcome.decision.reason is reason, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "listed", "scope", "wanted", "locks"),
+    [
+        ("the operator does not want it", "amber", BlockScope.PURSE, False, False),
+        ("the purse itself is listed", "amber", BlockScope.PURSE, True, True),
+        ("only the account is", "account", BlockScope.PURSE, True, False),
+    ],
+)
+def test_a_listed_purse_is_locked(sentence: str, listed: str, scope: BlockScope, wanted: bool, locks: bool) -> None:
+    """Refused in every row; locked only by the operator's word, and for its own sake."""
+    row = Block(ref=ref(listed).hex(), scopes=(scope,))
+    found = msgspec.structs.replace(PURSE, lock_listed=wanted)
+    outcome = judge(
+        case(parameters=parameters(cards=Cards(purse=found), blocks_of={ref(listed): (row,)}), account=ref("account"))
+    )
+    assert outcome.decision.reason is Reason.BLOCKED
+    assert any(isinstance(act, LockPurse) for act in outcome.acts) is locks, sentence
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from simulators.purse import PurseApplication, PurseFiles
 from terminal.core.card import Assurance, CardPlace, CardRules, Stage
 from terminal.core.debit import DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
+from terminal.core.lock import LockEnded, LockIntended
 from terminal.core.model import HeldProduct, PassageMode, Reason, Verdict
 from terminal.core.parameters import BlockScope
 from tests.stories.test_fares import at, file, stand, under
@@ -105,6 +106,59 @@ async def test_asking_settles_nothing(bus: World) -> None:
     assert (bus.front.opened, len(bus.facts(DebitSettled))) == ([], 1)
     assert await bus.front.tap(card) is Reason.PAID_BY_CARD
     assert (bus.front.opened, purse.files.balance_fen) == ([1], 4840)
+
+
+async def listed(bus: World, purse: PurseApplication, *, locks: bool = True) -> None:
+    """The purse is on the deny list; the operator wants it locked, or not."""
+    assert CARDS.purse is not None
+    bus.head.cards = msgspec.structs.replace(CARDS, purse=msgspec.structs.replace(CARDS.purse, lock_listed=locks))
+    bus.head.block(bus.head.ref("tu", purse.number), BlockScope.PURSE)
+    await bus.publish()
+
+
+@bus
+async def test_a_listed_purse_is_locked_on_the_card(bus: World) -> None:
+    """The intention first, then the lock, then the refusal; the card says so itself from then on, at any reader."""
+    card, purse = purse_card()
+    await listed(bus, purse)
+    assert await bus.front.tap(card) is Reason.BLOCKED
+    assert purse.blocked and bus.front.opened == []
+    kinds = [type(entry.fact) for entry in bus.written()][-3:]
+    assert kinds == [LockIntended, LockEnded, Decided]
+    (ended,) = bus.facts(LockEnded)
+    assert (ended.state, ended.why) == (DebitState.DONE, "9000")
+    await asyncio.sleep(4)
+    assert await bus.rear.tap(card) is Reason.PURSE_LOCKED
+    assert len(bus.facts(LockIntended)) == 1
+    await bus.settled()
+
+
+@bus
+async def test_a_listed_purse_leaves_before_it_is_locked(bus: World) -> None:
+    """Nobody knows, and it is told so; nobody waits for that card; it is locked when it comes back."""
+    card, purse = purse_card()
+    other, _ = purse_card("birch")
+    await listed(bus, purse)
+    card.troubles = {3: Trouble.LEAVES_BEFORE}
+    assert await bus.front.tap(card) is Reason.BLOCKED
+    assert await bus.front.tap(other) is Reason.PAID_BY_CARD
+    card.troubles = {}
+    assert await bus.front.tap(card) is Reason.BLOCKED
+    assert [fact.state for fact in bus.facts(LockEnded)] == [DebitState.UNKNOWN, DebitState.DONE]
+    assert purse.blocked and purse.files.balance_fen == 5000
+
+
+@bus
+async def test_a_listed_purse_is_only_refused(bus: World) -> None:
+    """Where the operator does not want it locked, or there is no secure module to do it."""
+    card, purse = purse_card()
+    await listed(bus, purse, locks=False)
+    assert await bus.front.tap(card) is Reason.BLOCKED
+    await listed(bus, purse)
+    bus.rear.has_module = False
+    await again(bus)
+    assert await bus.rear.tap(card) is Reason.BLOCKED
+    assert (purse.blocked, bus.facts(LockIntended)) == (False, [])
 
 
 @bus

@@ -4,17 +4,30 @@ Laws of this file:
 - The card's own trip is the truth. One that was begun on another vehicle, or too long ago, is ended first for the
   operator's maximum, without any discount; then this tap is judged. Both amounts are told.
 - Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back.
-- A purse is bearer money: only a block of the purse itself stops it.
+- A purse is bearer money: only a block of the purse itself stops it, and only that one locks it on the card.
 """
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from terminal.core import history, status
 from terminal.core.card import CardState, OpenTrip, Stage
 from terminal.core.debit import DebitKind
-from terminal.core.model import Charge, DebitPurse, Instant, OpenGate, Outcome, Reason, Show, UseState, Verdict
-from terminal.core.parameters import Product, PurseRules, TripFares
+from terminal.core.model import (
+    Charge,
+    DebitPurse,
+    Instant,
+    LockPurse,
+    OpenGate,
+    Outcome,
+    Reason,
+    Show,
+    UseState,
+    Verdict,
+)
+from terminal.core.parameters import BlockScope, Product, PurseRules, TripFares
 from terminal.core.services import pricing, rules
 from terminal.core.services.rules import Case
 
@@ -29,8 +42,17 @@ def purse(case: Case) -> Outcome:
         return rules.deny(case, Reason.NOT_ACCEPTED_HERE)
     reason = status.block_on(case.parameters, case.credential.medium_refs, case.account, product.scopes)
     if reason is not None:
-        return rules.deny(case, reason)
+        return _listed(case, found, reason)
     return _paid_before(case, product) or _barred(case, product) or _pay(case, found, product)
+
+
+def _listed(case: Case, purse_rules: PurseRules, reason: Reason) -> Outcome:
+    """Refused; where the operator wants it, the purse that is itself on the list is locked on the card."""
+    denied = rules.deny(case, reason)
+    own = status.block_on(case.parameters, case.credential.medium_refs, None, (BlockScope.PURSE,))
+    if own is None or not purse_rules.lock_listed:
+        return denied
+    return msgspec.structs.replace(denied, acts=(LockPurse(), *denied.acts))
 
 
 def _product(case: Case, purse_rules: PurseRules) -> Product | None:

@@ -48,6 +48,7 @@ class Library:
         self.readers: dict[str, str] = {}  # number → name, which no kiosk may keep
         self.blocked: set[str] = set()
         self.copies: dict[str, Copy] = {}
+        self.lent: list[tuple[str, str]] = []  # every loan it made: reader, barcode
         self.heard: list[str] = []
         self.trouble: Callable[[str], str | None] = lambda code: None
         self.troubles: Counter[str] = Counter()
@@ -184,31 +185,29 @@ class Library:
     def _on_11(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         if fields.get("BI") == "Y":
             return self._undone(fields)
-        why = self._refusal(fields, after_the_fact=fixed[1] == "Y")
+        why = "wrong institution" if self.dialect.institution not in (None, fields.get("AO")) else ""
+        why = why or self.lend(fields["AA"], fields["AB"], fixed[20:38] if fixed[1] == "Y" else None)
         if why:
             return f"120NNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ|AH|AF{why}|"
         copy = self.copies[fields["AB"]]
-        copy.lent_to, copy.due = fields["AA"], fixed[20:38] if fixed[1] == "Y" else "20270214    235959"
         return f"121NNY{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
 
     def _undone(self, fields: dict[str, str]) -> tuple[str, str]:
         copy = self.copies[fields["AB"]]
-        copy.lent_to = None
+        self.undo(fields["AB"])
         return f"121NNY{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH|"
 
     def _on_09(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         copy = self.copies.get(fields["AB"])
         if copy is None:
             return f"100NNN{STAMP}", f"AOcity|AB{fields['AB']}|AQ|AFno such copy|"
-        copy.lent_to, copy.due = None, ""
-        copy.returned.append(fixed[19:37])
+        self.take_back(fields["AB"], fixed[19:37])
         return f"101YNN{STAMP}", f"AOcity|AB{fields['AB']}|AQmain|AJ{copy.title}|CL2|"
 
     def _on_29(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         copy = self.copies.get(fields["AB"])
-        if copy is None or copy.lent_to != fields["AA"]:
+        if copy is None or not self.renew(fields["AA"], fields["AB"]):
             return f"300NNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ|AH|AFnot lent to you|"
-        copy.due = "20270316    235959"
         return f"301YNN{STAMP}", f"AOcity|AA{fields['AA']}|AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
 
     def _on_35(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
@@ -219,18 +218,37 @@ class Library:
 
     # ----------------------------------------------------------------------- its rules
 
-    def _refusal(self, fields: dict[str, str], *, after_the_fact: bool) -> str:
-        """Why a loan is refused; empty when it is not. Whoever heeds no-block does not ask."""
-        copy = self.copies.get(fields["AB"])
-        if copy is None or fields["AA"] not in self.readers:
+    def lend(self, reader: str, barcode: str, due: str | None) -> str:
+        """Lend; why not, or empty. `due`: of a loan that happened already. Who heeds no-block does not ask then."""
+        copy = self.copies.get(barcode)
+        if copy is None or reader not in self.readers:
             return "unknown"
-        if self.dialect.institution not in (None, fields.get("AO")):
-            return "wrong institution"
-        if after_the_fact and not self.dialect.ignores_no_block:
-            return ""
-        if copy.lent_to not in (None, fields["AA"]):
+        heeds = due is not None and not self.dialect.ignores_no_block
+        if not heeds and copy.lent_to not in (None, reader):
             return "lent to somebody else"
-        return "blocked" if fields["AA"] in self.blocked else ""
+        if not heeds and reader in self.blocked:
+            return "blocked"
+        copy.lent_to, copy.due = reader, due or "20270214    235959"
+        self.lent.append((reader, barcode))
+        return ""
+
+    def undo(self, barcode: str) -> None:
+        """The book was never released."""
+        self.copies[barcode].lent_to = None
+
+    def take_back(self, barcode: str, returned: str) -> None:
+        """Take back; when, as the kiosk wrote it."""
+        copy = self.copies[barcode]
+        copy.lent_to, copy.due = None, ""
+        copy.returned.append(returned)
+
+    def renew(self, reader: str, barcode: str) -> bool:
+        """Lend for longer."""
+        copy = self.copies.get(barcode)
+        if copy is None or copy.lent_to != reader:
+            return False
+        copy.due = "20270316    235959"
+        return True
 
     def _flags(self, number: str) -> str:
         return ("Y" if number in self.blocked else " ") + " " * 13

@@ -18,6 +18,7 @@ from terminal.core import entries, ledger, projection
 from terminal.core.debit import Debit
 from terminal.core.entries import NOTHING, Alarm, BadEntry, Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
+from terminal.core.loans import Waiting
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
 
@@ -172,6 +173,10 @@ class SimulatedStore:
         """See the port."""
         return ledger.doubts({party: kept for party, (_, kept) in self._ledgers.items()})
 
+    def waiting(self) -> Sequence[Waiting]:
+        """See the port."""
+        return ledger.waiting({party: kept for party, (_, kept) in self._ledgers.items()})
+
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
         return [use for use in self._uses.values() if use.state is UseState.RESERVED]
@@ -245,18 +250,12 @@ class SimulatedStore:
     def _commit(self, work: Callable[[], Any], adds: bool, future: "asyncio.Future[Any]") -> None:
         if self.disk.failing:
             self._broken = "a flush failed"
-        failure: Exception | None = None
-        if self._broken is not None:
-            failure = StoreBroken(self._broken)
-        elif self.disk.full and adds:
+        failure: Exception | None = None if self._broken is None else StoreBroken(self._broken)
+        if failure is None and self.disk.full and adds:
             failure = StoreFull("the journal's disk is full")
         result = None if failure else work()
-        if future.done():
-            return
-        if failure:
-            future.set_exception(failure)
-        else:
-            future.set_result(result)
+        if not future.done():
+            future.set_exception(failure) if failure else future.set_result(result)
 
     # ----------------------------------------------------------------------- on the disk
 

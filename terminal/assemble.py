@@ -48,6 +48,7 @@ from terminal.runtime.command_socket import CommandSocket
 from terminal.runtime.commands import Commands
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane, LaneRules
+from terminal.runtime.library_site import LibraryParts, LibrarySite
 from terminal.runtime.parameter_sync import ParameterSync
 from terminal.runtime.retention import Retention
 from terminal.runtime.site import Site
@@ -89,7 +90,8 @@ class Parts:
     store: Store
     parameters: ParameterSource
     office: Office
-    lanes: Sequence[LaneParts]
+    lanes: Sequence[LaneParts] = ()
+    library: LibraryParts | None = None  # its kiosks, and what they share
     state_dir: Path | None = None  # None: nothing but the store is kept
     where: Where = Where()  # where the vehicle, or the place, stands while nobody drives it
     positions: Positions | None = None
@@ -116,6 +118,7 @@ class Terminal:
         self.site: Site | None = None
         self.uploader: Uploader | None = None
         self.vehicle: Vehicle | None = None
+        self.library: LibrarySite | None = None
         self.commands: Commands | None = None
         self._health: list[DeviceHealth] = []
 
@@ -143,12 +146,16 @@ class Terminal:
             self.lanes = [
                 Lane(lane.rules, site, lane.readers, lane.gate, lane.indicators, lane.cards) for lane in parts.lanes
             ]
-            self.commands = Commands(site, self.vehicle, self.lanes)
+            self.library = None if parts.library is None else LibrarySite(parts.library, site)
+            more = None if self.library is None else self.library.commands
+            self.commands = Commands(site, self.vehicle, self.lanes, more)
             why = await self._serve(self._workers(site, sync, uploader), stop)
             await journal.written(Stopped(why=why), site.now())
             await uploader.drain(parts.stop_upload_s)
         finally:
             await parts.office.close()
+            if parts.library is not None:
+                await parts.library.system.close()
             await parts.store.close()
             log.info("stopped", extra={"terminal": parts.terminal})
 
@@ -162,7 +169,8 @@ class Terminal:
         """
         journal = site.journal
         journal.use_keys_of(parameters.office)
-        names = tuple(lane.rules.name for lane in self.parts.lanes)
+        library = self.parts.library
+        names = (*(lane.rules.name for lane in self.parts.lanes), *(() if library is None else library.names()))
         started = Started(version=__version__, boot=secrets.token_hex(16), sm2_backend=sm2.backend_name(), lanes=names)
         facts: list[Fact] = [started, ParametersChanged(version=parameters.version, versions=parameters.versions)]
         facts += [PassageUnknown(of=use.name) for use in journal.open_uses() if use.name is not None]
@@ -196,6 +204,7 @@ class Terminal:
     def _workers(self, site: Site, sync: ParameterSync, uploader: Uploader) -> list[Awaitable[None]]:
         parts = self.parts
         workers: list[Awaitable[None]] = [lane.run() for lane in self.lanes]
+        workers += [] if self.library is None else self.library.workers()
         assert self.vehicle is not None and self.commands is not None
         runs = dict(parts.boards)
         if parts.positions is not None:
@@ -241,6 +250,8 @@ class Terminal:
             async with asyncio.timeout(FINISH_TAP_S):
                 for lane in self.lanes:
                     await lane.idle()
+                if self.library is not None:
+                    await self.library.idle()
 
     async def _watch_power(self, stop: asyncio.Event) -> bool:
         """Whether the power went."""
@@ -272,6 +283,7 @@ class Terminal:
         assert site is not None and uploader is not None
         head = site.journal.head()
         devices = [*self._health, *(health for lane in self.lanes for health in lane.health)]
+        devices += [] if self.library is None else self.library.health()
         return {
             "terminal": self.parts.terminal,
             "ready": self.ready.is_set(),
@@ -288,6 +300,7 @@ class Terminal:
             "upload": uploader.status(),
             **({} if self.parts.console is None else {"console": self.parts.console.figures()}),
             "lanes": {lane.rules.name: lane.status() for lane in self.lanes},
+            **({} if self.library is None else {"library": self.library.status()}),
             "devices": {one.name: {"up": one.up, "failures": one.failures, "hint": one.hint} for one in devices},
         }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import drivers
-from terminal.core.services import SERVICES
+from terminal.core.services import SERVICES, VISITS
 from terminal.ports import Clock
 from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
 
@@ -43,10 +43,9 @@ def open_wired(settings: Settings, device: Device, boards: Mapping[str, Any], cl
 
 def check_service(settings: Settings, lane: LaneSettings) -> None:
     """Raises SettingsError for a service nobody knows."""
-    if lane.service not in SERVICES:
-        raise SettingsError(
-            str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {', '.join(SERVICES)}"
-        )
+    if lane.service not in SERVICES and lane.service not in VISITS:
+        known = ", ".join((*SERVICES, *VISITS))
+        raise SettingsError(str(settings.file), f"lanes.{lane.name}", f"no service {lane.service!r}", f"known: {known}")
 
 
 def gate_of(lane: LaneSettings) -> Device:

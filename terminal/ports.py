@@ -14,6 +14,7 @@ from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.items import Pad, Securing
 from terminal.core.ledger import Ledger
 from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
+from terminal.core.loans import Waiting
 from terminal.core.model import (
     EntryName,
     GateAnswer,
@@ -256,6 +257,9 @@ class Store(Protocol):
 
     def doubts(self) -> Sequence[tuple[Ref, Debit]]:
         """Mediums whose newest debit is open: for the start, never for a tap."""
+
+    def waiting(self) -> Sequence[Waiting]:
+        """Circulations a library system is still to be told of, or would not take, oldest first: for the start."""
 
     def open_uses(self) -> Sequence[Use]:
         """Uses still `reserved`, oldest first: after a restart each becomes `passage unknown`."""

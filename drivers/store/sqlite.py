@@ -28,6 +28,7 @@ from terminal.core import ledger
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
+from terminal.core.loans import Waiting
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
@@ -180,6 +181,11 @@ class SqliteStore:
         """See the port."""
         tail = self._owner.projector.tail
         return ledger.doubts(tables.all_ledgers(self._reader) | tail.ledgers)
+
+    def waiting(self) -> Sequence[Waiting]:
+        """See the port."""
+        tail = self._owner.projector.tail
+        return ledger.waiting(tables.all_ledgers(self._reader) | tail.ledgers)
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""

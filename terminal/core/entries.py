@@ -18,7 +18,7 @@ import msgspec
 from terminal.core.card import Assurance, CardFacts
 from terminal.core.debit import DebitMade, DebitProof, DebitState, PurseDebit
 from terminal.core.ledger import Effect, Where
-from terminal.core.loans import Circulated as Circulated  # noqa: PLC0414  # taken from here
+from terminal.core.loans import KioskFact
 from terminal.core.lock import LockEnded, LockIntended
 from terminal.core.model import (
     Charge,
@@ -254,7 +254,7 @@ Fact = (
     | Alarm
     | Commanded
     | Reissued
-    | Circulated
+    | KioskFact
 )
 
 

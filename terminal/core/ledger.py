@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from terminal.core import loans
 from terminal.core.base import EntryName, Ref, Value
 from terminal.core.debit import Debit, DebitState, PurseDebit
+from terminal.core.loans import Told, Tried, Waiting, Waits
 
 DAY_MS, EASTERNMOST_MS = 86_400_000, 14 * 3_600_000  # no place's clocks stand further before UTC
 FIRST_DAY = 719_163  # the proleptic ordinal of 1970-01-01
@@ -82,6 +84,7 @@ class Ledger(Value, frozen=True):
     graces: int = 0  # rides taken on trust and not settled yet
     shift: Shift | None = None
     debit: Debit | None = None  # of a purse: the newest one
+    waiting: Waiting | None = None  # of a circulation: the library system is still to be told
 
 
 NOTHING = Ledger()
@@ -157,7 +160,9 @@ class ShiftMoved(Value, frozen=True, tag="moved"):
     party: Ref = SHIFT
 
 
-Effect = Added | Anchored | Boarded | Alighted | Owed | ShiftBegan | ShiftMoved | DebitBegan | DebitEnded
+Circulating = Waits | Tried | Told  # of a library's kiosk
+Money = Added | Anchored | Boarded | Alighted | Owed
+Effect = Money | ShiftBegan | ShiftMoved | DebitBegan | DebitEnded | Circulating
 
 
 class Moment(Value, frozen=True):
@@ -191,6 +196,8 @@ def apply(ledger: Ledger, effect: Effect, moment: Moment) -> Ledger:
             return change(ledger, debit=Debit(of=moment.of, at_ms=moment.at_ms, debit=debit, floor=floor))
         case DebitEnded():
             return change(ledger, debit=_ended(ledger.debit, effect))
+        case Waits() | Tried() | Told():
+            return change(ledger, waiting=loans.after(ledger.waiting, effect, moment.at_ms))
         case ShiftMoved():
             moved = None if ledger.shift is None else change(ledger.shift, where=moment.where)
             return change(ledger, shift=moved)
@@ -243,11 +250,19 @@ def doubts(ledgers: Mapping[Ref, Ledger]) -> list[tuple[Ref, Debit]]:
     return [(party, debit) for party, debit in debits if debit is not None and debit.state is DebitState.OPEN]
 
 
+def waiting(ledgers: Mapping[Ref, Ledger]) -> list[Waiting]:
+    """Circulations the library system is still to be told of, or would not take, oldest first."""
+    found = [kept.waiting for kept in ledgers.values() if kept.waiting is not None]
+    return sorted(found, key=lambda one: (one.at_ms, one.of))
+
+
 def may_forget(ledger: Ledger, touched_ms: int, now_ms: int) -> bool:
     """Whether nothing that may still matter is lost with a ledger last touched then."""
     doubt = ledger.debit is not None and ledger.debit.is_doubt
     kept = any(one.window == FOR_EVER for one in ledger.sums)
-    open_still = ledger.trip is not None or ledger.owed_fen or ledger.shift or doubt or kept
+    open_still = (
+        ledger.waiting is not None or ledger.trip is not None or ledger.owed_fen or ledger.shift or doubt or kept
+    )
     return not open_still and now_ms - touched_ms > MEMORY_MS
 
 

@@ -173,6 +173,10 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.BOOK_PARTS_MISSING: _again("一套书没放齐 请一起放", "Part of a set is missing. Please place all of it"),
     Reason.LOAN_REFUSED: _desk("这本书不能借 请到服务台", "This book cannot be lent. Please ask the desk"),
     Reason.RETURN_REFUSED: _desk("这本书没还成 请到服务台", "Not returned. Please ask the desk"),
+    Reason.BOOK_WITH_ANOTHER: _ask("系统显示他人在借 请到服务台", "On loan to somebody else. Please ask the desk"),
+    Reason.LOAN_UNSURE: _ask("借书待核对 请到服务台", "The loan has to be checked. Please ask the desk"),
+    Reason.RETURN_UNSURE: _ask("还书待核对 请到服务台", "The return has to be checked. Please ask the desk"),
+    Reason.SEALED_OTHERWISE: _ask(),
     Reason.LOAN_LIMIT: _again(
         "已借满{n}本 还书后可再借", "{n} books out, your limit. Return one to borrow", Tone.NOTICE
     ),

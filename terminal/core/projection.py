@@ -43,6 +43,18 @@ from terminal.core.ledger import (
     ShiftMoved,
     Where,
 )
+from terminal.core.loans import (
+    Circulated,
+    Fate,
+    ListSettled,
+    Replayed,
+    ReplayTried,
+    Told,
+    Tried,
+    Waits,
+    party_of,
+    waiting_of,
+)
 from terminal.core.model import EntryName, GateSignal, PassageMode, Ref, Use, UseState, Value
 
 
@@ -135,6 +147,23 @@ def effects(entry: Entry) -> tuple[Effect, ...]:
             return (Anchored(party=EMERGENCY, anchor=_emergency(entry)),)
         case BoardedFree(persons=persons):
             return (Added(party=SHIFT, id=FREE, window=0, count=persons),)
+        case _:
+            return _circulation(entry)
+
+
+def _circulation(entry: Entry) -> tuple[Effect, ...]:
+    """What is still to be told to a library system, each record under a party of its own."""
+    match entry.fact:
+        case Circulated(cancels=cancels, waits=waits, of=of) as fact:
+            cancelled = (Told(party=party_of(of)),) if cancels and of is not None else ()
+            begun = Waits(party=party_of(entry.name), waiting=waiting_of(entry.name, entry.at.utc_ms, fact))
+            return (*cancelled, *((begun,) if waits else ()))
+        case ReplayTried(of=of, due=due):
+            return (Tried(party=party_of(of), due=due),)
+        case Replayed(of=of, fate=Fate.LISTED, reason=reason, sealed=words):
+            return (Told(party=party_of(of), listed=reason, words=words),)
+        case Replayed(of=of) | ListSettled(of=of):
+            return (Told(party=party_of(of)),)
         case _:
             return ()
 

@@ -55,6 +55,10 @@ class Reason(StrEnum):
     BOOK_PARTS_MISSING = "book_parts_missing"
     LOAN_REFUSED = "loan_refused"  # by the library system, in its own words
     RETURN_REFUSED = "return_refused"
+    BOOK_WITH_ANOTHER = "book_with_another"  # the library system has it with another reader: the librarian's list
+    LOAN_UNSURE = "loan_unsure"  # nobody can know whether the library system was told: the librarian's list
+    RETURN_UNSURE = "return_unsure"
+    SEALED_OTHERWISE = "sealed_otherwise"  # under a key this site has no more: the librarian's list
     LOAN_LIMIT = "loan_limit"
     OFFLINE_LIMIT = "offline_limit"  # as many as may be lent before the library system was told
     OFFLINE_NOT_LENT = "offline_not_lent"  # by the site's policy only while the library system answers

@@ -108,18 +108,27 @@ class LookAt(Value, frozen=True, tag=True):
     barcode: str
 
 
+class Happened(Value, frozen=True):
+    """It happened already, then, while the library system was away."""
+
+    at_ms: int
+    due_ms: int | None = None
+
+
 class Lend(Value, frozen=True, tag=True):
-    """Lend now, or take back the half-done loan. Answered by Loan."""
+    """Lend, or take back the half-done loan. Answered by Loan."""
 
     reader: ReaderNumber
     barcode: str
     undo: bool = False
+    happened: Happened | None = None
 
 
 class TakeBack(Value, frozen=True, tag=True):
     """Take a book back. Answered by Return."""
 
     barcode: str
+    happened: Happened | None = None
 
 
 class Renew(Value, frozen=True, tag=True):

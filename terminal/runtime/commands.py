@@ -24,6 +24,7 @@ from terminal.core.tariff import Measure
 from terminal.core.time import age_ms
 from terminal.ports import StoreFull
 from terminal.runtime.lane import Lane
+from terminal.runtime.not_done import NotDone as NotDone  # noqa: PLC0414  # taken from here
 from terminal.runtime.site import Site
 from terminal.runtime.vehicle import Vehicle
 
@@ -34,27 +35,20 @@ ASKED_S = 20.0  # how long a question waits for a card
 MOST_PERSONS = 20
 
 Answer = dict[str, Any]
-
-
-class NotDone(Exception):
-    """A command that was not carried out; `hint` says what to try."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what, self.hint = what, hint
+Known = Mapping[str, Callable[..., Awaitable[Answer]]]
 
 
 class Commands:
     """Everything that may be asked, by name."""
 
-    def __init__(self, site: Site, vehicle: Vehicle, lanes: Sequence[Lane]) -> None:
+    def __init__(self, site: Site, vehicle: Vehicle, lanes: Sequence[Lane], more: Known | None = None) -> None:
         self._site = site
         self._vehicle = vehicle
         self._lanes = {lane.rules.name: lane for lane in lanes}
         kept = site.journal.ledgers((EMERGENCY,)).get(EMERGENCY)
         if kept is not None and any(one.line == projection.LASTS for one in kept.anchors):
             site.note_emergency(GateSignal.EMERGENCY_ON)  # ordered before a restart, and nobody ended it
-        self.known: Mapping[str, Callable[..., Awaitable[Answer]]] = {
+        self.known: Known = {
             "sign-on": self.sign_on,
             "sign-off": self.sign_off,
             "stop": self.stop,
@@ -67,6 +61,7 @@ class Commands:
             "emergency": self.emergency,
             "totals": self.totals,
             "where": self.where,
+            **(more or {}),
         }
 
     async def ask(self, who: str, command: str, words: Sequence[str]) -> Answer:

@@ -19,6 +19,7 @@ from terminal.core import sealing
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Fact, FloorLowered, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
+from terminal.core.loans import Waiting
 from terminal.core.model import EntryName, Instant, Reading, Ref, Use
 from terminal.core.parameters import OfficeKeys
 from terminal.core.time import Floor, settle
@@ -149,6 +150,10 @@ class Journal:
     def doubts(self) -> list[tuple[Ref, Debit]]:
         """Mediums whose newest debit is open."""
         return list(self._store.doubts())
+
+    def waiting(self) -> list[Waiting]:
+        """Circulations a library system is still to be told of, or would not take."""
+        return list(self._store.waiting())
 
     def open_uses(self) -> list[Use]:
         """Uses whose passage is still open."""

@@ -30,7 +30,8 @@ from terminal.core.entries import (
     decode,
 )
 from terminal.core.ledger import SHIFT, Added, Ledger, Shift, Sum, Where
-from terminal.core.model import EntryName, Ref, UseState
+from terminal.core.loans import Circulated, Circulation, Fate, ListSettled, Replayed, ReplayTried
+from terminal.core.model import EntryName, Reason, Ref, UseState
 from terminal.ports import Store, StoreBroken
 from tests.journal_cases import DAY_MS, NOON_MS, TestClock, annulled, at, decided, draft, intended, ref, walked
 
@@ -165,6 +166,46 @@ class TestStore:
         assert (party, debit.of) == (ref("medium cleo"), entries[2].name)
         kept = store.ledgers((ref("medium bert"),))[ref("medium bert")].debit
         assert kept is not None and kept.state is DebitState.UNKNOWN
+        await store.close()
+
+    async def test_waiting(self, make: Make) -> None:
+        """What a library system was not told of is found again at every start, until it was told or a librarian was."""
+        store = make()
+        store.open("T1", at())
+        loan = Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED_OFFLINE, waits=True, sealed=b"1")
+        first, second, third, fourth = [(await store.append(draft(loan))).name for _ in range(4)]
+        await store.append(draft(ReplayTried(of=first, due="D")))
+        await store.append(draft(Replayed(of=second, fate=Fate.DONE, reason=Reason.BORROWED)))
+        await store.append(draft(Replayed(of=third, fate=Fate.LISTED, reason=Reason.LOAN_REFUSED, sealed=b"no")))
+        undone = Circulated(
+            lane="desk", what=Circulation.UNDONE, reason=Reason.BOOK_NOT_RELEASED, of=fourth, cancels=True
+        )
+        await store.append(draft(undone))
+        await store.close()
+        store = make()
+        store.open("T1", at())
+        tried, listed = store.waiting()
+        assert (tried.of, tried.tried_ms, tried.tried_due, tried.sealed) == (first, NOON_MS, "D", b"1")
+        assert (listed.of, listed.listed, listed.words) == (third, Reason.LOAN_REFUSED, b"no")
+        await store.append(draft(ListSettled(who="7", of=third, why="the reader was called")))
+        await store.append(draft(Replayed(of=first, fate=Fate.ALREADY, reason=Reason.BORROWED)))
+        assert store.waiting() == []
+        await store.close()
+
+    async def test_what_waits_outlives_its_entry(self, make: Make) -> None:
+        """A receipt for its entry does not tell the library system: pruned away, it still waits."""
+        store = make()
+        store.open("T1", at())
+        loan = Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED_OFFLINE, waits=True)
+        name = (await store.append(draft(loan))).name
+        await store.append(draft(decided("caro"), NOON_MS + 40 * DAY_MS))
+        await store.settle(receipt(store, 1, 3))
+        await store.append(draft(decided("caro"), NOON_MS + 40 * DAY_MS))
+        while await store.prune(NOON_MS + DAY_MS):
+            pass
+        assert [one.of for one in store.waiting()] == [name]
+        await store.append(draft(Replayed(of=name, fate=Fate.DONE, reason=Reason.BORROWED), NOON_MS + 41 * DAY_MS))
+        assert store.waiting() == []
         await store.close()
 
     async def test_what_becomes_of_uses(self, make: Make) -> None:

@@ -1,43 +1,469 @@
-"""The library kiosk's visit, a sentence a row."""
+"""The library kiosk's visit, a sentence a row: what people do, what the page says, what is written of books."""
 
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 import pytest
 
-from terminal.core.library import Silence
-from terminal.core.model import Reason
-from terminal.core.screen import PageKind, Touch
-from tests.core.visiting import Visiting, silent
+from terminal.core.card import Assurance, CardState
+from terminal.core.items import Pad, Securing, Tag, TagFault, pad_of
+from terminal.core.library import ReaderNumber, Silence
+from terminal.core.model import Outcome, Reason, Refusal, Verdict
+from terminal.core.parameters import Block, BlockScope
+from terminal.core.screen import Language, PageKind, Row, Touch
+from terminal.core.services.loan_rules import OfflinePolicy, day, standing
+from terminal.core.visit import EndSession, Known, Laid, Lend, LookAt, LookUp, Renew, Secure
+from tests.core.cases import NOW_MS, credential, instant, parameters, ref
+from tests.core.visiting import (
+    AMBER,
+    ITEM,
+    KIOSK,
+    PATRON,
+    POLICY,
+    Visiting,
+    answering,
+    kindly,
+    lent,
+    presented,
+    silent,
+    taken_back,
+)
+
+Facts = list[tuple[str, str, bool, bool]]
+Does = Callable[[Visiting], Visiting]
+LENT: Facts = [("lent", "borrowed", False, False)]
+BACK: Facts = [("returned", "returned", False, False)]
+NO_PAD = msgspec.structs.replace(KIOSK, has_pad=False)
+NO_OFFLINE = msgspec.structs.replace(KIOSK, offline=OfflinePolicy())
+CHILD = msgspec.structs.replace(AMBER, reader_class="child")
+OVER = msgspec.structs.replace(PATRON, may_borrow=False)
 
 
-def test_a_reader_borrows_two_books_and_is_done() -> None:
-    """Card, books, done: each loan is written before its page."""
-    visit = Visiting().card().lays("B-1", "B-2")
-    assert [row.id for row in visit.page.rows] == ["B-1", "B-2"]
-    assert visit.headline is Reason.BORROWED and visit.page.rows[0].due == "2027-02-14"
-    visit.press(Touch.DONE)
-    assert (visit.page.kind, visit.headline) == (PageKind.REST, Reason.READER_SESSION_END)
-    assert visit.facts() == [("lent", "borrowed", False, False)] * 2
+def patron(**changes: Any) -> Callable[[Any], Any]:
+    """A library system that says this of the reader."""
+    return answering(LookUp=msgspec.structs.replace(PATRON, **changes))
 
 
-def test_a_book_is_given_back_without_a_card() -> None:
-    """Nobody signs in."""
-    visit = Visiting().press(Touch.RETURN).lays("B-1").press(Touch.DONE)
-    assert visit.facts() == [("returned", "returned", False, False)]
-    assert (visit.page.kind, visit.headline) == (PageKind.REST, None)
+def blocked(*why: str) -> Callable[[Any], Any]:
+    """A reader that may not borrow, and why."""
+    return patron(may_borrow=False, blocked_why=why)
 
 
-@pytest.mark.parametrize("silence", [one for one in Silence if one is not Silence.UNSAYABLE])
-def test_while_the_library_system_is_away_the_site_lends(silence: Silence) -> None:
-    """Whatever kind of silence it is; what may have counted is doubtful."""
-    visit = Visiting(answer=silent(silence)).card().lays("B-1")
-    doubtful = silence not in (Silence.UNREACHABLE, Silence.NOT_LOGGED_IN)
-    assert visit.facts() == [("lent", "borrowed_offline", True, doubtful)]
-    assert visit.page.offline and visit.headline is Reason.BORROWED_OFFLINE
+def quiet(silence: Silence, **kinds: Any) -> Callable[[Any], Any]:
+    """A library system that is silent, but for these kinds."""
+
+    def answer(request: Any) -> Any:
+        said = kinds.get(type(request).__name__)
+        if said is not None:
+            return said(request) if callable(said) else said
+        return silent(silence)(request)
+
+    return answer
 
 
-def test_nobody_sees_the_last_readers_account() -> None:
-    """An account that nobody touches ends by itself."""
+def once(*answers: Any) -> Callable[[Any], Any]:
+    """These answers, one after the other."""
+    left = list(answers)
+    return lambda request: left.pop(0)
+
+
+def fills(visit: Visiting) -> Visiting:
+    """The disk is full from here on."""
+    visit.full = True
+    return visit
+
+
+def test_the_rows_are_read_in_order() -> None:
+    """`once` answers in turn, so that a row can say what comes back."""
+    answer = once(1, 2)
+    assert (answer(None), answer(None)) == (1, 2)
+
+
+ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
+    ("nobody came", {}, lambda v: v, PageKind.REST, None, []),
+    ("a card is held out", {}, lambda v: v.card(), PageKind.READER, Reason.SIGNED_IN, []),
+    ("a book is lent to who is signed in", {}, lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BORROWED, LENT),
+    ("a scanned book is lent just so", {"kiosk": NO_PAD}, lambda v: v.card().scans("B-1"), PageKind.READER,
+     Reason.BORROWED, LENT),
+    ("put down first, then the card", {}, lambda v: v.lays("B-1").card(), PageKind.READER, Reason.BORROWED, LENT),
+    ("put down and left: nobody's, whoever comes next", {}, lambda v: v.lays("B-1").waits(31).card(), PageKind.READER,
+     Reason.SIGNED_IN, []),
+    ("lifted before the card came: not lent", {}, lambda v: v.lays("B-1").lays().card(), PageKind.READER,
+     Reason.SIGNED_IN, []),
+    ("the same book put down twice is lent once", {}, lambda v: v.card().lays("B-1").lays().lays("B-1"),
+     PageKind.READER, Reason.BORROWED, LENT),
+    ("nobody is linked to this card: the desk", {}, lambda v: v.card(known=None), PageKind.REST,
+     Reason.READER_NOT_OPENED, []),
+    ("the library does not know the number: the desk", {"answer": patron(valid=False)}, lambda v: v.card(),
+     PageKind.REST, Reason.READER_NOT_OPENED, []),
+    ("the library card has ended", {},
+     lambda v: v.card(known=msgspec.structs.replace(AMBER, until_ms=NOW_MS - 1)), PageKind.REST,
+     Reason.READER_EXPIRED, []),
+    ("a card that cannot be read says why and signs nobody in", {},
+     lambda v: v.card(claim=Refusal(verdict=Verdict.DENY, reason=Reason.CARD_LEFT)), PageKind.REST, Reason.CARD_LEFT,
+     []),
+    ("a card that proved nothing, where the site wants more", {}, lambda v: v.card(assurance=Assurance.STATIC),
+     PageKind.REST, Reason.CARD_UNPROVEN, []),
+    ("a bare number, where the site wants more", {}, lambda v: v.card(assurance=Assurance.WEAK), PageKind.REST,
+     Reason.CARD_UNPROVEN, []),
+    ("a purse is money, not a reader", {}, lambda v: v.card(card=CardState()), PageKind.REST, Reason.CARD_UNPROVEN, []),
+    ("too many overdue: said at once", {"answer": blocked("too_many_overdue")}, lambda v: v.card(), PageKind.READER,
+     Reason.READER_OVERDUE, []),
+    ("the limit is reached: said at once", {"answer": blocked("too_many_charged")}, lambda v: v.card(),
+     PageKind.READER, Reason.LOAN_LIMIT, []),
+    ("a fine to pay: said at once", {"answer": blocked("excessive_fines")}, lambda v: v.card(), PageKind.READER,
+     Reason.READER_FINE, []),
+    ("reported lost", {"answer": blocked("card_lost")}, lambda v: v.card(), PageKind.READER, Reason.REPORTED_LOST, []),
+    ("on hold for what has no words", {"answer": blocked("charge_denied")}, lambda v: v.card(), PageKind.READER,
+     Reason.READER_ON_HOLD, []),
+    ("blocked by its flags, and the library lends all the same: lent",
+     {"answer": blocked("charge_denied")}, lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BORROWED, LENT),
+    ("the library says no: obeyed, nothing is written",
+     {"answer": answering(Lend=lent("B-1", ok=False, message="只能馆内阅览"))}, lambda v: v.card().lays("B-1"),
+     PageKind.READER, Reason.LOAN_REFUSED, []),
+    ("no answer: lent by the site's policy, in doubt", {"answer": silent(Silence.NO_ANSWER)},
+     lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BORROWED_OFFLINE,
+     [("lent", "borrowed_offline", True, True)]),
+    ("not reachable: lent, and certainly not told", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BORROWED_OFFLINE,
+     [("lent", "borrowed_offline", True, False)]),
+    ("not reachable, and nothing is lent offline", {"kiosk": NO_OFFLINE, "answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card().lays("B-1"), PageKind.READER, Reason.OFFLINE_NOT_LENT, []),
+    ("no answer, and nothing is lent offline: what may have counted is looked at later",
+     {"kiosk": NO_OFFLINE, "answer": silent(Silence.NO_ANSWER)}, lambda v: v.card().lays("B-1"), PageKind.READER,
+     Reason.LIBRARY_SILENT, [("undone", "library_silent", True, True)]),
+    ("it asked to repeat too often, and nothing is lent offline: other words",
+     {"kiosk": NO_OFFLINE, "answer": silent(Silence.ASKED_AGAIN)}, lambda v: v.card().lays("B-1"), PageKind.READER,
+     Reason.LIBRARY_ASKS_AGAIN, [("undone", "library_asks_again", True, True)]),
+    ("it hung up, and nothing is lent offline: other words again",
+     {"kiosk": NO_OFFLINE, "answer": silent(Silence.CLOSED)}, lambda v: v.card().lays("B-1"), PageKind.READER,
+     Reason.LIBRARY_HUNG_UP, [("undone", "library_hung_up", True, True)]),
+    ("nothing offline and the disk is full: out of service",
+     {"kiosk": NO_OFFLINE, "answer": silent(Silence.CLOSED)}, lambda v: fills(v.card()).lays("B-1"), PageKind.READER,
+     Reason.JOURNAL_UNAVAILABLE, []),
+    ("a class the offline policy does not name", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card(known=CHILD).lays("B-1"), PageKind.READER, Reason.OFFLINE_NOT_LENT, []),
+    ("a reader the library was not lending to when it was last there", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card(known=msgspec.structs.replace(AMBER, may_borrow=False)).lays("B-1"), PageKind.READER,
+     Reason.OFFLINE_NOT_LENT, []),
+    ("two are lent offline and the third is not", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card().lays("B-1", "B-2", "B-3"), PageKind.READER, Reason.OFFLINE_LIMIT,
+     [("lent", "borrowed_offline", True, False)] * 2),
+    ("those of an earlier visit count", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.card(known=msgspec.structs.replace(AMBER, waiting=2)).lays("B-1"), PageKind.READER,
+     Reason.OFFLINE_LIMIT, []),
+    ("a barcode no wire carries", {"answer": quiet(Silence.UNSAYABLE, LookUp=PATRON)}, lambda v: v.card().lays("B|1"),
+     PageKind.READER, Reason.BOOK_NOT_RECOGNISED, []),
+    ("the link has nobody at the other end at all", {"answer": answering(Lend=None)}, lambda v: v.card().lays("B-1"),
+     PageKind.READER, Reason.LIBRARY_UNREACHABLE, []),
+    ("its security stays on: undone at once", {"answer": answering(Secure=Securing.WRITE_FAILED)},
+     lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BOOK_NOT_RELEASED,
+     [*LENT, ("undone", "book_not_released", False, False)]),
+    ("the pad is gone: undone at once", {"answer": answering(Secure=None)}, lambda v: v.card().lays("B-1"),
+     PageKind.READER, Reason.BOOK_NOT_RELEASED, [*LENT, ("undone", "book_not_released", False, False)]),
+    ("undone, and the undoing is not answered: undone later",
+     {"answer": answering(Secure=Securing.GONE, Lend=once(lent("B-1"), Silence.NO_ANSWER))},
+     lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BOOK_NOT_RELEASED,
+     [*LENT, ("undone", "book_not_released", True, False)]),
+    ("an offline loan that is not released is never told",
+     {"answer": quiet(Silence.UNREACHABLE, Secure=Securing.GONE)}, lambda v: v.card().lays("B-1"), PageKind.READER,
+     Reason.BOOK_NOT_RELEASED,
+     [("lent", "borrowed_offline", True, False), ("undone", "book_not_released", False, False)]),
+    ("one in doubt that is not released is looked at later",
+     {"answer": quiet(Silence.NO_ANSWER, Secure=Securing.GONE)}, lambda v: v.card().lays("B-1"), PageKind.READER,
+     Reason.BOOK_NOT_RELEASED,
+     [("lent", "borrowed_offline", True, True), ("undone", "book_not_released", True, True)]),
+    ("a book they had already: their loan stands though its security stays on",
+     {"answer": answering(Secure=Securing.GONE, Lend=lent("B-1", renewed=True))}, lambda v: v.card().lays("B-1"),
+     PageKind.READER, Reason.BOOK_NOT_RELEASED, LENT),
+    ("called back and put down again: lent",
+     {"answer": answering(Secure=once(Securing.GONE, Securing.DONE))},
+     lambda v: v.card().lays("B-1").lays().lays("B-1"), PageKind.READER, Reason.BORROWED,
+     [*LENT, ("undone", "book_not_released", False, False), *LENT]),
+    ("half of a set: nothing is asked", {}, lambda v: v.card().lays("B-1", parts=2), PageKind.READER,
+     Reason.BOOK_PARTS_MISSING, []),
+    ("the disk is full: the loan is undone, the book stays locked", {}, lambda v: fills(v.card()).lays("B-1"),
+     PageKind.READER, Reason.JOURNAL_UNAVAILABLE, []),
+    ("the disk is full, offline: nothing is lent", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: fills(v.card()).lays("B-1"), PageKind.READER, Reason.JOURNAL_UNAVAILABLE, []),
+    ("the disk is full: nobody signs in", {}, lambda v: fills(v).card(), PageKind.REST, Reason.JOURNAL_UNAVAILABLE, []),
+    ("given back without a card", {}, lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.RETURNED,
+     BACK),
+    ("given back by who is signed in", {}, lambda v: v.card().press(Touch.RETURN).lays("B-1"), PageKind.RETURNING,
+     Reason.RETURNED, BACK),
+    ("put down first, then \"return\"", {}, lambda v: v.lays("B-1").press(Touch.RETURN), PageKind.RETURNING,
+     Reason.RETURNED, BACK),
+    ("given back into a bin", {"answer": answering(TakeBack=taken_back("B-1", bin="3"))},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.RETURN_ROUTED,
+     [("returned", "return_routed", False, False)]),
+    ("given back, and somebody waits for it", {"answer": answering(TakeBack=taken_back("B-1", alert=True))},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.BOOK_ON_HOLD,
+     [("returned", "book_on_hold", False, False)]),
+    ("a return the library refuses", {"answer": answering(TakeBack=taken_back("B-1", ok=False))},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.RETURN_REFUSED, []),
+    ("given back while the library is away", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.RETURNED_OFFLINE,
+     [("returned", "returned_offline", True, False)]),
+    ("given back, and the answer is lost", {"answer": silent(Silence.GARBLED)},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.RETURNED_OFFLINE,
+     [("returned", "returned_offline", True, True)]),
+    ("a return no wire carries", {"answer": silent(Silence.UNSAYABLE)},
+     lambda v: v.press(Touch.RETURN).lays("B|1"), PageKind.RETURNING, Reason.BOOK_NOT_RECOGNISED, []),
+    ("a return with nobody at the other end", {"answer": answering(TakeBack=None)},
+     lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.LIBRARY_UNREACHABLE, []),
+    ("half of a set given back", {}, lambda v: v.press(Touch.RETURN).lays("B-1", parts=2), PageKind.RETURNING,
+     Reason.BOOK_PARTS_MISSING, []),
+    ("given back, its security does not go on: put down once more",
+     {"answer": answering(Secure=Securing.DIFFERS)}, lambda v: v.press(Touch.RETURN).lays("B-1"), PageKind.RETURNING,
+     Reason.BOOK_NOT_SECURED, BACK),
+    ("put down once more: secured, and the library is not asked again",
+     {"answer": answering(Secure=once(Securing.DIFFERS, Securing.DONE))},
+     lambda v: v.press(Touch.RETURN).lays("B-1").lays().lays("B-1"), PageKind.RETURNING, Reason.RETURNED, BACK),
+    ("a return offline with a full disk is not taken", {"answer": silent(Silence.UNREACHABLE)},
+     lambda v: fills(v).press(Touch.RETURN).lays("B-1"), PageKind.RETURNING, Reason.JOURNAL_UNAVAILABLE, []),
+    ("a return online with a full disk is the library's", {}, lambda v: fills(v).press(Touch.RETURN).lays("B-1"),
+     PageKind.RETURNING, Reason.RETURNED, []),
+    ("another reader's card ends the first one's visit", {}, lambda v: v.card().card("birch"), PageKind.READER,
+     Reason.SIGNED_IN, []),
+    ("the same card again changes nothing", {}, lambda v: v.card().lays("B-1").card(), PageKind.READER,
+     Reason.BORROWED, LENT),
+    ("a card that cannot be read in between: said, and the visit goes on", {},
+     lambda v: v.card().card(claim=Refusal(verdict=Verdict.DENY, reason=Reason.CARD_UNREADABLE)), PageKind.READER,
+     Reason.CARD_UNREADABLE, []),
+    ("a card held out while giving back without one signs in", {}, lambda v: v.press(Touch.RETURN).card(),
+     PageKind.READER, Reason.SIGNED_IN, []),
+    ("done", {}, lambda v: v.card().press(Touch.DONE), PageKind.REST, Reason.READER_SESSION_END, []),
+    ("done giving back without a card: nothing is said", {}, lambda v: v.press(Touch.RETURN).press(Touch.DONE),
+     PageKind.REST, None, []),
+    ("what was said at the end is gone a moment later", {}, lambda v: v.card().press(Touch.DONE).waits(6),
+     PageKind.REST, None, []),
+    ("nobody acts: it ends", {}, lambda v: v.card().waits(31), PageKind.REST, Reason.READER_SESSION_END, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sentence", "how", "does", "kind", "says", "facts"), ROWS, ids=[row[0] for row in ROWS])
+def test_visit(
+    sentence: str, how: dict[str, Any], does: Does, kind: PageKind, says: Reason | None, facts: Facts
+) -> None:
+    """What people do → the page, its headline, and what was written of books."""
+    visit = does(Visiting(**how))
+    assert (visit.page.kind, visit.headline, visit.facts()) == (kind, says, facts), sentence
+
+
+# --------------------------------------------------------------------------- the account
+
+
+def test_the_account_shows_loans_and_figures() -> None:
+    """Titles and dates are looked up one by one; figures the system does not say are not shown."""
     visit = Visiting().card().press(Touch.ACCOUNT)
-    assert visit.page.kind is PageKind.ACCOUNT and visit.page.private and len(visit.page.rows) == 2
-    assert not visit.waits(29).partings
-    assert visit.waits(2).partings
-    assert visit.pages[-1].kind is PageKind.REST and not visit.pages[-1].private
+    assert [(row.id, row.title, row.due) for row in visit.page.rows] == [
+        ("B-1", "title of B-1", "2027-02-14"),
+        ("B-2", "title of B-2", "2027-02-14"),
+    ]
+    assert [(one.word.value, one.value) for one in visit.page.figures] == [
+        ("borrowed", "2"), ("overdue", "0"), ("holds", "1"), ("fines", "12.5"),
+    ]  # fmt: skip
+    silent_on = Visiting(answer=patron(charged=None, overdue=None, holds=None, fee_minor=None)).card()
+    assert silent_on.press(Touch.ACCOUNT).page.figures == ()
+
+
+def test_one_loan_is_renewed_or_all() -> None:
+    """Each row says what came of it, and each is written."""
+    visit = Visiting(answer=answering(Renew=lambda request: lent(request.barcode, ok=request.barcode == "B-1")))
+    visit.card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
+    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None]
+    visit.press(Touch.RENEW_ALL)
+    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, Reason.RENEW_REFUSED]
+    assert visit.page.rows[1].said is not None and visit.page.rows[1].said.values == {"due": "2027-02-14"}
+    assert visit.facts() == [("renewed", "renewed", False, False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Silence.NO_ANSWER, Reason.LIBRARY_SILENT),
+        (Silence.ASKED_AGAIN, Reason.LIBRARY_ASKS_AGAIN),
+        (Silence.CLOSED, Reason.LIBRARY_HUNG_UP),
+        (Silence.UNREACHABLE, Reason.LIBRARY_UNREACHABLE),
+        (None, Reason.LIBRARY_UNREACHABLE),
+    ],
+)
+def test_a_renewal_without_an_answer_says_which(answer: Any, says: Reason) -> None:
+    """Nothing is renewed offline."""
+    visit = Visiting(answer=answering(Renew=answer)).card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
+    assert (visit.headline, visit.facts()) == (says, [])
+
+
+def test_a_renewed_date_that_is_not_told_keeps_the_old_one() -> None:
+    """Some systems say "renewed" and no date."""
+    visit = Visiting(answer=answering(Renew=lent("B-1", due=""))).card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
+    assert visit.page.rows[0].due == "2027-02-14"
+
+
+def test_a_system_that_lists_titles_shows_them() -> None:
+    """There is nothing to look up then, and nothing to renew."""
+    answer = answering(LookUp=msgspec.structs.replace(PATRON, items=("三体",)), LookAt=ITEM)
+    visit = Visiting(answer=answer).card().press(Touch.ACCOUNT)
+    assert visit.page.rows == (Row(id="三体"),)
+
+
+def test_while_the_system_is_away_the_account_says_so() -> None:
+    """And goes on."""
+    visit = Visiting(answer=silent(Silence.NO_ANSWER)).card().press(Touch.ACCOUNT)
+    assert (visit.headline, visit.page.rows, visit.page.offline) == (Reason.LIBRARY_SILENT, (), True)
+    assert visit.press(Touch.BORROW).page.kind is PageKind.READER
+
+
+def test_nobody_at_the_other_end_of_the_account() -> None:
+    """An answer that is none shows nothing."""
+    visit = Visiting(answer=answering(LookUp=None)).card().press(Touch.ACCOUNT)
+    assert (visit.page.rows, visit.page.figures) == ((), ())
+
+
+def test_a_book_put_down_on_the_account_page_is_lent() -> None:
+    """The page turns back to lending."""
+    visit = Visiting().card().press(Touch.ACCOUNT).lays("B-1")
+    assert (visit.page.kind, visit.facts()) == (PageKind.READER, LENT)
+
+
+def test_an_account_nobody_looks_at_ends() -> None:
+    """Nobody sees the last one's account; the library system is told that the reader is done."""
+    visit = Visiting().card().press(Touch.ACCOUNT)
+    assert visit.page.private and not visit.waits(29).partings
+    assert visit.waits(2).partings and not visit.pages[-1].private
+    assert visit.asked[-1] == EndSession(reader=AMBER.number)
+
+
+# --------------------------------------------------------------------------- pages
+
+
+def test_the_other_language_and_back_to_the_sites_own() -> None:
+    """At rest as in a visit; a visit ends in the site's language, and so does a rest page that is left alone."""
+    visit = Visiting().press(Touch.LANGUAGE)
+    assert visit.page.language is Language.EN
+    assert visit.waits(31).page.language is Language.ZH
+    visit.card().press(Touch.LANGUAGE).lays("B-1")
+    assert visit.page.language is Language.EN
+    assert visit.press(Touch.DONE).page.language is Language.ZH
+
+
+def test_who_is_away_is_not_told_that_the_reader_is_done() -> None:
+    """A library system that does not answer is not asked for a courtesy."""
+    visit = Visiting(answer=silent(Silence.UNREACHABLE)).card().press(Touch.DONE)
+    assert EndSession(reader=AMBER.number) not in visit.asked
+
+
+def test_a_tag_that_says_nothing_is_told() -> None:
+    """A book whose tag cannot be read is not lent, and its holder hears of it."""
+    visit = Visiting().card()
+    bad = pad_of([Tag(uid="E0" + "0" * 14, content=TagFault.EMPTY, secured=None)])
+    visit._happens(Laid(pad=bad, at=instant()))
+    assert (visit.headline, visit.facts()) == (Reason.BOOK_NOT_RECOGNISED, [])
+
+
+def test_two_tags_that_say_they_are_one_book_are_nobodys() -> None:
+    """A question for a librarian."""
+    visit = Visiting().card()
+    one = visit.lays("B-1")  # done already
+    assert one.facts() == LENT
+    twice = pad_of(
+        Tag(uid=f"E0{number:014X}", content=tag.content, secured=True) for number in (1, 2) for tag in _pad("B-2").tags
+    )
+    visit._happens(Laid(pad=twice, at=instant()))
+    assert (visit.headline, visit.facts()) == (Reason.BOOK_NOT_RECOGNISED, LENT)
+
+
+def _pad(barcode: str) -> Pad:
+    from tests.core.visiting import pad
+
+    return pad(barcode)
+
+
+def test_what_the_last_one_left_is_not_lent_to_the_next() -> None:
+    """Not before it was lifted and put down again."""
+    visit = Visiting().press(Touch.RETURN).lays("B-1").press(Touch.DONE).card()
+    assert visit.facts() == BACK
+    visit.lays("B-1", "B-2")
+    assert visit.facts() == [*BACK, *LENT]
+    visit.lays("B-2").lays("B-1", "B-2")
+    assert visit.facts() == [*BACK, *LENT, *LENT]
+
+
+def test_a_pad_that_flickers_keeps_no_page_alive() -> None:
+    """Only what is new counts as somebody acting."""
+    visit = Visiting().card().lays("B-1")
+    for _ in range(31):
+        visit.waits(0.5).lays()
+        visit.waits(0.5).lays("B-1")
+    assert visit.partings
+
+
+# --------------------------------------------------------------------------- rules
+
+
+@pytest.mark.parametrize(
+    ("sentence", "claim", "changes", "says"),
+    [
+        ("a clock nobody can trust", {}, {"uncertainty": 61_000}, Reason.CLOCK_UNSURE),
+        ("reported lost for identity", {}, {"block": (BlockScope.IDENTITY,)}, Reason.REPORTED_LOST),
+        ("lost as money only: a library does not mind", {}, {"block": (BlockScope.PURSE,)}, Reason.SIGNED_IN),
+        ("its status list is not there", {"status_index": ("list", 1)}, {}, Reason.STATUS_UNKNOWN),
+    ],
+)
+def test_sign_in(sentence: str, claim: dict[str, Any], changes: dict[str, Any], says: Reason) -> None:
+    """Who may sign in, besides what the table of visits shows."""
+    from terminal.core.services.loan_rules import sign_in
+
+    scopes = changes.get("block")
+    block = {} if scopes is None else {
+        ref("amber"): (Block(ref=ref("amber").hex(), scopes=scopes, reported_lost=True),)
+    }  # fmt: skip
+    at = instant(uncertainty_ms=changes.get("uncertainty", 0))
+    one = msgspec.structs.replace(presented(credential(**claim), AMBER, at), parameters=parameters(blocks_of=block))
+    outcome: Outcome = sign_in(one)
+    assert outcome.decision.reason is says, sentence
+
+
+def test_what_a_fine_comes_to() -> None:
+    """In yuan; a system that names a block and no amount shows none."""
+    said = standing(msgspec.structs.replace(OVER, blocked_why=("excessive_fees",), fee_minor=None))
+    assert said is not None and said.values == {"amount": "0"}
+    said = standing(msgspec.structs.replace(OVER, blocked_why=("too_many_charged",), charged=None))
+    assert said is not None and said.values == {"n": ""}
+    assert standing(PATRON) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("20270214    235959", "2027-02-14"), ("14/02/2027", "14/02/2027"), (" 14 Feb ", "14 Feb"), ("", "")],
+)
+def test_due_dates_as_people_read_them(written: str, shown: str) -> None:
+    """SIP2's own form is turned; anything else stays as the library wrote it."""
+    assert day(written) == shown
+
+
+def test_an_offline_loan_is_due_at_the_end_of_a_day() -> None:
+    """Thirty days on, on the site's clocks."""
+    visit = Visiting(answer=silent(Silence.UNREACHABLE)).card().lays("B-1")
+    (fact,) = [one for one in visit.written if not isinstance(one, Outcome)]
+    assert fact.due_ms == 1_802_620_799_000  # 2027-02-14 23:59:59 +08:00
+    assert visit.page.rows[0].due == "2027-02-14"
+
+
+def test_what_is_asked_of_the_library_system() -> None:
+    """One question for the reader, one a book, and security only behind the entry."""
+    visit = Visiting().card().lays("B-1")
+    assert visit.asked == [
+        LookUp(reader=AMBER.number),
+        Lend(reader=AMBER.number, barcode="B-1"),
+        Secure(barcode="B-1", on=False),
+    ]
+    assert all(kindly(one) for one in (*visit.asked, LookAt(barcode=""), Renew(reader=AMBER.number, barcode="")))
+
+
+def test_the_policy_without_classes_takes_every_class() -> None:
+    """An empty list names nobody out."""
+    kiosk = msgspec.structs.replace(KIOSK, offline=msgspec.structs.replace(POLICY, classes=()))
+    visit = Visiting(kiosk, silent(Silence.UNREACHABLE)).card(known=Known(number=ReaderNumber("R-9"))).lays("B-1")
+    assert visit.headline is Reason.BORROWED_OFFLINE

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminal.core import projection
+from terminal.core import ledger, projection
 from terminal.core.debit import DebitMade, DebitProof, DebitState
 from terminal.core.entries import (
     BoardedFree,
@@ -35,7 +35,8 @@ from terminal.core.ledger import (
     Sum,
     Where,
 )
-from terminal.core.model import EntryName, GateSignal, Use, UseState
+from terminal.core.loans import Circulated, Circulation, Fate, ListSettled, Replayed, ReplayTried, party_of
+from terminal.core.model import EntryName, GateSignal, Reason, Ref, Use, UseState
 from tests.journal_cases import DEBIT, annulled, at, decided, intended, ref, walked
 
 EPOCH = b"epoch--1"
@@ -200,3 +201,38 @@ def test_what_is_learnt_later_is_owed_only_where_it_is_proven() -> None:
     bare = msgspec.structs.replace(settled, state=DebitState.DONE)
     (learnt,) = projection.effects(entry(bare))
     assert isinstance(learnt, DebitEnded) and learnt.granted
+
+
+def test_what_a_kiosk_still_has_to_tell() -> None:
+    """A record waits under a party of its own until it was told, or settled by a librarian; others are not touched."""
+    loan = Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED_OFFLINE, waits=True, due_ms=5)
+    online = Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED)
+    undone = Circulated(lane="desk", what=Circulation.UNDONE, reason=Reason.BORROWED, of=name(1), cancels=True)
+    facts: list[Fact] = [
+        loan,
+        online,
+        loan,
+        loan,
+        ReplayTried(of=name(3), due="D"),
+        Replayed(of=name(4), fate=Fate.LISTED, reason=Reason.LOAN_REFUSED, sealed=b"no"),
+        undone,
+        Replayed(of=name(9), fate=Fate.DONE, reason=Reason.BORROWED),
+    ]
+    ledgers = ledgers_of(facts)
+    tried, listed = ledger.waiting(ledgers)
+    assert (tried.of, tried.tried_ms, tried.tried_due, tried.due_ms) == (name(3), at().utc_ms, "D", 5)
+    assert (listed.of, listed.listed, listed.words) == (name(4), Reason.LOAN_REFUSED, b"no")
+    assert not ledger.may_forget(ledgers[party_of(name(3))], 0, 1 << 60)
+    assert ledger.may_forget(ledgers[party_of(name(1))], 0, 1 << 60)
+    more = ledgers_of([*facts, ListSettled(who="7", of=name(4), why="lent at the desk")])
+    assert [one.of for one in ledger.waiting(more)] == [name(3)]
+
+
+def ledgers_of(facts: list[Fact]) -> dict[Ref, Ledger]:
+    """What all parties come to after these entries."""
+    found: dict[Ref, Ledger] = {}
+    for sequence, fact in enumerate(facts, 1):
+        one = entry(fact, sequence)
+        for effect in projection.effects(one):
+            found[effect.party] = projection.ledger_after(found.get(effect.party, NOTHING), effect, one)
+    return found

@@ -27,6 +27,7 @@ class Lending(Value, frozen=True):
     due_ms: int | None = None
     waits: bool = False
     doubtful: bool = False
+    renewed: bool = False  # the reader had this book already: that loan stands, whatever becomes of this one
 
 
 # --------------------------------------------------------------------------- lending
@@ -44,7 +45,7 @@ def lend(session: Session, barcode: str) -> Visit[Row]:
     match heard.said:
         case Loan(ok=True) as made:
             due = rules.day(made.due)
-            lending = Lending(reason=Reason.BORROWED, title=made.title, due=due)
+            lending = Lending(reason=Reason.BORROWED, title=made.title, due=due, renewed=made.renewed)
         case Loan() as refused:
             return _row(barcode, Reason.LOAN_REFUSED, refused.title, words=refused.message)
         case Silence() as silence:
@@ -102,14 +103,22 @@ def _release(session: Session, reader: Reader, barcode: str, lending: Lending) -
 
 def _undo(session: Session, reader: Reader, barcode: str, lending: Lending, loan: EntryName) -> Visit[None]:
     """The book was not released: the loan is taken back, at once or later."""
+    if lending.renewed:
+        return
     told = not lending.waits
     undone = False
     if told:
         heard = yield from ask(Port.LIBRARY, Lend(reader=reader.known.number, barcode=barcode, undo=True))
         undone = isinstance(heard.said, Loan) and heard.said.ok
-    waits = (told and not undone) or lending.doubtful
     yield from _note(
-        session, barcode, Circulation.UNDONE, Reason.BOOK_NOT_RELEASED, of=loan, waits=waits, doubtful=lending.doubtful
+        session,
+        barcode,
+        Circulation.UNDONE,
+        Reason.BOOK_NOT_RELEASED,
+        of=loan,
+        waits=(told and not undone) or lending.doubtful,
+        doubtful=lending.doubtful,
+        cancels=lending.waits,
     )
 
 
@@ -120,7 +129,7 @@ def give_back(session: Session, barcode: str) -> Visit[Row]:
     """Take a book back, whoever brings it."""
     earlier = session.rows.get(barcode)
     if earlier is not None and earlier.said == Said(reason=Reason.BOOK_NOT_SECURED):
-        return (yield from _keep(session, earlier))
+        return (yield from _keep(session, _row(barcode, Reason.RETURNED, earlier.title)))
     missing = _not_whole(session, barcode)
     if missing is not None:
         return _row(barcode, missing)
@@ -133,10 +142,8 @@ def give_back(session: Session, barcode: str) -> Visit[Row]:
             return _row(barcode, Reason.RETURN_REFUSED, refused.title, words=refused.message)
         case Silence.UNSAYABLE:
             return _row(barcode, Reason.BOOK_NOT_RECOGNISED)
-        case Silence() as silence if session.kiosk.offline.returns:
-            row, waits, doubtful = _row(barcode, Reason.RETURNED_OFFLINE), True, rules.is_doubtful(silence)
         case Silence() as silence:
-            return _row(barcode, rules.WORDS_OF[silence])
+            row, waits, doubtful = _row(barcode, Reason.RETURNED_OFFLINE), True, rules.is_doubtful(silence)
         case _:
             return _row(barcode, Reason.LIBRARY_UNREACHABLE)
     assert row.said is not None
@@ -196,11 +203,19 @@ def _note(
     of: EntryName | None = None,
     waits: bool = False,
     doubtful: bool = False,
+    cancels: bool = False,
     due_ms: int | None = None,
 ) -> Visit[EntryName | None]:
     """Write that a book moved; None: the disk is full."""
     fact = Circulated(
-        lane=session.kiosk.lane, what=what, reason=reason, of=of, waits=waits, doubtful=doubtful, due_ms=due_ms
+        lane=session.kiosk.lane,
+        what=what,
+        reason=reason,
+        of=of,
+        waits=waits,
+        doubtful=doubtful,
+        cancels=cancels,
+        due_ms=due_ms,
     )
     number = session.reader.known.number if session.reader is not None and what is not Circulation.RETURNED else None
     noted = yield from note(Note(fact=fact, barcode=barcode, reader=number))

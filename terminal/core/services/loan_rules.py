@@ -37,7 +37,6 @@ class OfflinePolicy(Value, frozen=True, forbid_unknown_fields=True):
     loans: int = 0  # per reader, until the library system was told of them; 0: nothing is lent
     days: int = 30  # due date of ours: the end of that day
     classes: tuple[str, ...] = ()  # of readers, by the link table; empty: every class
-    returns: bool = True
 
 
 # --------------------------------------------------------------------------- signing in

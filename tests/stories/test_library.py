@@ -1,0 +1,292 @@
+"""At a library's kiosk: books lent, given back and renewed, also while the library system is away.
+
+The law: a book that moved is written down before it leaves, and the library system is told of it once: now, or later
+in its turn. What it refuses later is a librarian's to settle. No loan and no return is lost, none is told twice.
+"""
+
+import asyncio
+
+import pytest
+
+from simulators.library import Library
+from simulators.token_issuer import Wallet
+from terminal.core.card import Assurance
+from terminal.core.items import Securing
+from terminal.core.library import Silence
+from terminal.core.loans import Circulation
+from terminal.core.model import Reason, Verdict
+from terminal.core.screen import Language, PageKind, Touch
+from terminal.runtime.not_done import NotDone
+from tests.stories.library_world import ISSUER, Desk, card_of, kiosk, two_kiosks
+
+AGAIN_S = 60.0  # the library system is found again, and told
+
+
+@kiosk
+async def test_a_reader_borrows_gives_back_and_leaves(desk: Desk) -> None:
+    """Card, two books, done; the door lets them through, and alarms once they are back."""
+    assert await desk.borrows(card_of("amber"), "B-1", "B-2") == [Reason.BORROWED] * 2
+    assert desk.library.lent == [("R-1", "B-1"), ("R-1", "B-2")]
+    assert desk.pad.secured == {"B-1": False, "B-2": False}
+    assert desk.page.said is not None and desk.page.said.reason is Reason.READER_SESSION_END
+    assert await desk.gives_back("B-1") == [Reason.RETURN_ROUTED]
+    assert desk.pad.secured == {"B-1": True, "B-2": False}
+    assert desk.library.copies["B-1"].lent_to is None
+    (signed_in,) = desk.decisions(Verdict.GRANT)
+    assert (signed_in.reason, signed_in.assurance) == (Reason.SIGNED_IN, Assurance.STATIC)
+    assert [fact.what for fact in desk.circulated()] == [Circulation.LENT, Circulation.LENT, Circulation.RETURNED]
+
+
+@kiosk
+async def test_a_phone_and_an_old_card_sign_in_too(desk: Desk) -> None:
+    """The entry says how sure each was."""
+    desk.link(desk.head.ref("tok", Wallet("amber").subject), "R-1", b"t" * 12)
+    desk.link(desk.head.ref("uid", ISSUER.plain("old").uid), "R-2", b"u" * 12)
+    assert await desk.scan(Wallet("amber").code(desk.now_s)) is Reason.SIGNED_IN
+    await desk.touch(Touch.DONE)
+    assert await desk.tap(ISSUER.plain("old")) is Reason.SIGNED_IN
+    assert [fact.assurance for fact in desk.decisions(Verdict.GRANT)] == [Assurance.SIGNED, Assurance.WEAK]
+
+
+@kiosk
+async def test_an_unknown_card_is_sent_to_the_desk_and_linked_there(desk: Desk) -> None:
+    """The librarian names the reader, the card is held out, and from then on it is known."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    assert await desk.tap(card_of("caro")) is Reason.READER_NOT_OPENED
+    assert [fact.reason for fact in desk.decisions(Verdict.REFER)] == [Reason.READER_NOT_OPENED]
+    await asyncio.sleep(10)
+    await desk.terminal.commands.ask("7", "library-link", ["desk", "R-2", "adult"])
+    assert await desk.tap(card_of("caro")) is Reason.SIGNED_IN
+    assert "R-2" not in desk.links.read_text(encoding="utf-8")
+    with pytest.raises(NotDone):
+        await desk.terminal.commands.ask("7", "library-link", ["nowhere", "R-2"])
+
+
+@kiosk
+async def test_a_book_whose_security_stays_is_not_lent(desk: Desk) -> None:
+    """The library system takes the loan back; the book is put down again and lent."""
+    desk.pad.fails = Securing.DIFFERS
+    await desk.tap(card_of("amber"))
+    assert await desk.lay("B-1") is Reason.BOOK_NOT_RELEASED
+    assert desk.library.copies["B-1"].lent_to is None and desk.pad.secured["B-1"]
+    await desk.lay()
+    assert await desk.lay("B-1") is Reason.BORROWED
+    assert desk.library.copies["B-1"].lent_to == "R-1"
+
+
+@kiosk
+async def test_the_account_shows_itself_to_its_reader_only(desk: Desk) -> None:
+    """Loans, fines, in English; renewed; and half a minute later nobody sees anything."""
+    await desk.borrows(card_of("amber"), "B-1")
+    await desk.tap(card_of("amber"))
+    await desk.touch(Touch.LANGUAGE)
+    await desk.touch(Touch.ACCOUNT)
+    assert (desk.page.kind, desk.page.language, desk.page.private) == (PageKind.ACCOUNT, Language.EN, True)
+    assert [row.id for row in desk.rows] == ["B-1"]
+    assert await desk.touch(Touch.RENEW, "B-1") is Reason.RENEWED
+    assert desk.library.copies["B-1"].due == "20270316    235959"
+    await asyncio.sleep(31)
+    assert (desk.page.kind, desk.page.private, desk.rows) == (PageKind.REST, False, ())
+    assert (await desk.touch(Touch.RENEW, "B-1"), desk.page.kind) == (None, PageKind.REST)
+
+
+@kiosk
+async def test_a_reader_borrows_during_a_network_cut_and_the_library_refuses_later(desk: Desk) -> None:
+    """A system that ignores no-block refuses a reader it blocked meanwhile: the list, and nothing held up behind it."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    desk.system.silence = Silence.NO_ANSWER
+    assert await desk.borrows(card_of("amber"), "B-1") == [Reason.BORROWED_OFFLINE]
+    assert await desk.borrows(card_of("birch"), "B-2") == [Reason.BORROWED_OFFLINE]
+    assert desk.library.lent == [] and desk.pad.secured == {"B-1": False, "B-2": False}
+    desk.library.dialect.ignores_no_block = True
+    desk.library.blocked.add("R-1")
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("listed", "loan_refused"), ("done", "borrowed")]
+    assert desk.library.lent == [("R-2", "B-2")]
+    await desk.restart()
+    listed = (await desk.terminal.commands.ask("7", "library-list", []))["records"]
+    assert [(row["book"], row["reader"], row["words"]) for row in listed] == [("B-1", "R-1", "blocked")]
+    await desk.terminal.commands.ask("7", "library-settle", [listed[0]["record"], "lent at the desk"])
+    assert (await desk.terminal.commands.ask("7", "library-list", []))["records"] == []
+    assert [fact.why for fact in desk.settled_list()] == ["lent at the desk"]
+    await desk.settled()
+
+
+@two_kiosks
+async def test_returned_at_one_and_lent_at_another_replayed_in_the_wrong_order(one: Desk, two: Desk) -> None:
+    """The loan waits until the library system has heard of the return, however late that comes."""
+    await one.borrows(card_of("amber"), "B-1")
+    one.system.silence = two.system.silence = Silence.UNREACHABLE
+    assert await one.gives_back("B-1") == [Reason.RETURNED_OFFLINE]
+    await asyncio.sleep(600)
+    assert await two.borrows(card_of("birch"), "B-1") == [Reason.BORROWED_OFFLINE]
+    two.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert two.replayed() == [] and two.library.copies["B-1"].lent_to == "R-1"
+    one.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert one.replayed() == [("done", "returned")] and two.replayed() == [("done", "borrowed")]
+    book = one.library.copies["B-1"]
+    assert book.lent_to == "R-2" and len(book.returned) == 1
+    assert one.library.lent == [("R-1", "B-1"), ("R-2", "B-1")]
+
+
+@two_kiosks
+async def test_replayed_in_the_right_order_it_ends_the_same(one: Desk, two: Desk) -> None:
+    """The kiosk that took the book back is first."""
+    await one.borrows(card_of("amber"), "B-1")
+    one.system.silence = two.system.silence = Silence.CLOSED
+    await one.gives_back("B-1")
+    await two.borrows(card_of("birch"), "B-1")
+    one.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    two.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert one.library.copies["B-1"].lent_to == "R-2"
+    assert two.replayed() == [("done", "borrowed")]
+
+
+@kiosk
+async def test_an_offline_return_carries_its_true_date(desk: Desk) -> None:
+    """Two days without a network are not two days too late."""
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.gives_back("B-1")
+    returned_ms = desk.clock.true_ms()
+    await asyncio.sleep(2 * 86_400)
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    (written,) = desk.library.copies["B-1"].returned
+    (fact,) = [one for one in desk.written() if getattr(one.fact, "waits", False)]
+    assert returned_ms - fact.at.utc_ms < 10_000
+    assert written.startswith("20270115    16")
+
+
+@kiosk
+async def test_what_may_have_been_done_is_looked_at_before_it_is_told(desk: Desk) -> None:
+    """The loan counted, its answer was lost: it is told once."""
+    desk.system.silence, desk.system.does_it_all_the_same = Silence.NO_ANSWER, True
+    await desk.tap(card_of("amber"))
+    desk.system.silence = None
+    desk.system.silence = Silence.NO_ANSWER
+    assert await desk.lay("B-1") is Reason.BORROWED_OFFLINE
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.library.lent.count(("R-1", "B-1")) == 1
+
+
+async def _cut_between_telling_and_writing(desk: Desk, library: Library) -> None:
+    """The power goes when the library system has done it and nothing says so yet."""
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.system.silence = None
+    async with asyncio.timeout(600):
+        while not library.lent:  # loop time: it jumps
+            await asyncio.sleep(0.001)
+    await desk.cut_power()
+
+
+@kiosk
+async def test_a_crash_between_telling_and_writing_tells_nothing_twice(desk: Desk) -> None:
+    """After the restart the library system is asked first."""
+    await _cut_between_telling_and_writing(desk, desk.library)
+    assert desk.replayed() == []
+    await desk.start()
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("already", "borrowed")]
+    assert desk.library.lent == [("R-1", "B-1")]
+
+
+@kiosk
+async def test_after_a_crash_a_return_does_not_end_somebody_elses_loan(desk: Desk) -> None:
+    """The return was told and the book lent anew before the terminal is up again: a librarian looks at it."""
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.gives_back("B-1")
+    desk.system.silence = None
+    async with asyncio.timeout(600):
+        while not desk.library.copies["B-1"].returned:  # loop time: it jumps
+            await asyncio.sleep(0.001)
+    await desk.cut_power()
+    assert desk.replayed() == []
+    desk.library.lend("R-2", "B-1", "20270601    235959")
+    await desk.start()
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("listed", "return_unsure")]
+    assert desk.library.copies["B-1"].lent_to == "R-2"
+
+
+@kiosk
+async def test_a_dead_library_system_holds_nobody_up(desk: Desk) -> None:
+    """After the first silence nobody waits for it; the offline limit is the site's."""
+    desk.system.silence = Silence.NO_ANSWER
+    assert await desk.borrows(card_of("amber"), "B-1", "B-2", "B-3", "B-4") == [
+        *([Reason.BORROWED_OFFLINE] * 3),
+        Reason.OFFLINE_LIMIT,
+    ]
+    assert desk.pad.secured["B-4"]
+
+
+@kiosk
+async def test_what_happens_to_a_book_comes_behind_what_happened_before(desk: Desk) -> None:
+    """Lent offline, the system is back, and the book comes back before it was told: still in order."""
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    assert await desk.gives_back("B-1") == [Reason.RETURNED_OFFLINE]
+    await desk.restart()
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("done", "borrowed"), ("done", "returned")]
+    assert desk.library.copies["B-1"].lent_to is None
+
+
+@kiosk
+async def test_a_full_disk_releases_nothing(desk: Desk) -> None:
+    """What cannot be written is not lent: the library system takes it back, and the door would alarm."""
+    await desk.tap(card_of("amber"))
+    desk.disk.full = True
+    assert await desk.lay("B-1") is Reason.JOURNAL_UNAVAILABLE
+    assert desk.library.copies["B-1"].lent_to is None and desk.pad.secured["B-1"]
+    desk.disk.full = False
+    await desk.lay()
+    assert await desk.lay("B-1") is Reason.BORROWED
+
+
+@kiosk
+async def test_books_left_on_the_pad_are_nobodys(desk: Desk) -> None:
+    """The next reader does not borrow what the last one left."""
+    await desk.tap(card_of("amber"))
+    await desk.lay("B-1")
+    await desk.touch(Touch.DONE)
+    await desk.lay("B-1", "B-2")
+    await asyncio.sleep(60)
+    await desk.tap(card_of("birch"))
+    assert desk.rows == () and desk.library.lent == [("R-1", "B-1")]
+    await desk.lay()
+    assert await desk.lay("B-2") is Reason.BORROWED
+
+
+@kiosk
+async def test_the_pad_is_pulled_out_and_back(desk: Desk) -> None:
+    """Without its pad a kiosk lends nothing that has a tag; the technician hears of it."""
+    assert desk.terminal is not None
+    desk.pad.plugged = False
+    await desk.lay("B-1")
+    assert not desk.terminal.status()["devices"]["desk/pad"]["up"]
+    desk.pad.plugged = True
+    await asyncio.sleep(3)
+    assert desk.terminal.status()["devices"]["desk/pad"]["up"]
+    await desk.tap(card_of("amber"))
+    assert desk.library.lent == [("R-1", "B-1")]
+
+
+@kiosk
+async def test_the_status_names_no_reader(desk: Desk) -> None:
+    """Figures only."""
+    assert desk.terminal is not None
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    status = desk.terminal.status()["library"]
+    assert (status["waiting"], status["answers"], status["kiosks"]["desk"]["books"]) == (1, False, {"lent_offline": 1})
+    assert "R-1" not in str(desk.terminal.status()) and "B-1" not in str(desk.terminal.status())

@@ -5,6 +5,7 @@ Laws of this file:
   and a database behind it has lost something.
 - Slots are written in turn and carry a checksum: a torn write leaves the other one.
 - Writing costs no flush of its own; `flush` is called at checkpoints, once a second and at stop.
+- A file that somebody removed takes every write and keeps none: `flush` says so.
 """
 
 import hashlib
@@ -44,7 +45,9 @@ class HeadFile:
         self._unflushed = True
 
     def flush(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable. Raises OSError, also when the file is no longer in its directory."""
+        if not os.fstat(self._fd).st_nlink:
+            raise FileNotFoundError("the journal's files were removed")
         if self._unflushed:
             os.fdatasync(self._fd)
             self._unflushed = False

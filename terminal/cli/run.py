@@ -1,10 +1,17 @@
-"""`terminal run CONFIG`: one terminal, until it is told to stop."""
+"""`terminal run CONFIG`: one terminal, until it is told to stop.
+
+Laws of this file:
+- Stopping ends. A disk or a resolver that does not come back is waited for so long and no longer: the process leaves,
+  and whatever the journal promised is verified at the next start.
+"""
 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from terminal import logs, undumpable
@@ -19,6 +26,9 @@ EXIT_CODE_OF: dict[type[Exception], int] = {
     StoreInUse: exit_codes.IN_USE,  # before its own kind
     StoreBroken: exit_codes.JOURNAL,
 }
+
+STOP_S = 10.0  # for stopping besides the upload: taps reach their gates, pulses end, the journal closes
+TELL_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +66,32 @@ def _first(error: Exception) -> Exception:
 
 
 async def _run(config: Path) -> None:
-    terminal = assemble(load(config))
-    stop = asyncio.Event()
+    settings = load(config)
+    terminal = assemble(settings)
+    stop, closed = asyncio.Event(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bound = asyncio.create_task(_bound(stop, closed, settings.terminal.stop_upload_s + STOP_S))
     await terminal.run(stop)
+    closed.set()
+    bound.cancel()
+
+
+async def _bound(stop: asyncio.Event, closed: threading.Event, within_s: float) -> None:
+    """From `stop` on the process has so long: a thread sees to it, for the loop itself may wait."""
+    await stop.wait()
+    timer = threading.Timer(within_s, _leave, (closed,))
+    timer.daemon = True
+    timer.start()
+
+
+def _leave(closed: threading.Event) -> None:
+    """End here. Even telling so may wait, for whoever reads what we say."""
+    what = "something else than the journal" if closed.is_set() else "the journal's disk, a board or head office"
+    telling = threading.Thread(
+        target=lambda: log.critical("stopping takes too long", extra={"what": f"{what} does not come back"}),
+        daemon=True,
+    )
+    telling.start()
+    telling.join(TELL_S)
+    os._exit(exit_codes.OK if closed.is_set() else exit_codes.JOURNAL)

@@ -265,6 +265,35 @@ def _tell_child(terminal: TerminalProcess, number: signal.Signals) -> None:
             os.kill(int(child), number)
 
 
+async def stop_on_a_hung_disk(directory: Path) -> int:
+    """Every flush of the journal takes minutes, a tap waits for one, then SIGTERM; the exit code."""
+    outside = Outside(directory, directory / "state")
+    config = await outside.build()
+    config.write_text(config.read_text().replace("stop_upload_s = 10.0", "stop_upload_s = 0.1"))
+    terminal = TerminalProcess(config, directory / "state", directory / "terminal.log")
+    await terminal.start()
+    try:
+        assert await terminal.ready() and terminal.process is not None
+        hang = ["-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=300000000"]
+        async with _Strace(terminal, hang, directory / "strace.out"):
+            await outside.tap(outside.doors[0])
+            assert not await outside.answered(outside.doors[0])
+            terminal.tell(signal.SIGTERM)
+            async with asyncio.timeout(3 * SETTLED_S):
+                while not _has_left(terminal.process.pid):  # strace keeps what is left of it
+                    await asyncio.sleep(0.05)
+        return await terminal.gone()
+    finally:
+        terminal.kill()
+        await terminal.gone()
+        await outside.close()
+
+
+def _has_left(pid: int) -> bool:
+    """Whether a process has ended, as far as its disk lets it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 async def fail(**options: Any) -> Faults:
     """Every case, in a directory that is gone afterwards; options are those of Faults."""
     with tempfile.TemporaryDirectory(prefix="onecard-faults-") as directory:

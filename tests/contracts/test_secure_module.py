@@ -57,16 +57,24 @@ async def test_pcscd_killed_between_two_commands() -> None:
     service()
     async with module_of("pcsc") as module:
         assert await module.transmit(TERMINAL) == NUMBER
-        service().signal(KILL)
-        with pytest.raises(DeviceError) as failed:
-            await module.transmit(TERMINAL)
-        assert failed.value.hint
+        assert (await _killed(module)).hint
         await _comes_to_answer(module)
         started = service().starts()
         service().signal(KILL)
         await until(lambda: service().starts() > started)
         await noticed(1, present=True)
         assert await module.transmit(TERMINAL) == NUMBER
+
+
+async def _killed(module: SecureModule) -> DeviceError:
+    """What is told of a pcscd that was killed; on a busy machine it may be back before it was missed."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            service().signal(KILL)
+            try:
+                await module.transmit(TERMINAL)
+            except DeviceError as error:
+                return error
 
 
 async def _comes_to_answer(module: SecureModule) -> None:

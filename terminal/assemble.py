@@ -342,7 +342,7 @@ def build(settings: Settings) -> Parts:
             "name a directory the terminal's user may write to",
         ) from error
     store = settings.store
-    if "path" not in store.options:
+    if not store.options.get("path"):
         store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})
     boards = {name: open_board(settings, device, clock) for name, device in settings.boards.items()}
     console = _console(settings, clock)

@@ -3,24 +3,69 @@
 Laws of this file:
 - A name nobody knows is the installer's: SettingsError names file and section.
 - A device is of its own, or wired to a board that is open already.
+- What stands in a section is of its kind: KINDS says which port, and a store is no reader.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import drivers
 from terminal.core.services import SERVICES, VISITS
-from terminal.ports import Clock
+from terminal.ports import (
+    CardSlot,
+    Clock,
+    CodeReader,
+    Gate,
+    Indicator,
+    Office,
+    ParameterSource,
+    Positions,
+    PowerInput,
+    SecureModule,
+    Store,
+)
 from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
 
 
+class Kind(NamedTuple):
+    """What belongs into a section."""
+
+    port: type[Any]
+    called: str
+    such_as: str
+
+
+KINDS: dict[str, Kind] = {
+    "store": Kind(Store, "store", "store.sqlite"),
+    "parameters": Kind(ParameterSource, "source of parameters", "parameters.directory"),
+    "office": Kind(Office, "head office", "office.https"),
+    "position": Kind(Positions, "receiver of positions", "position.nmea"),
+    "power": Kind(PowerInput, "power input", 'a board: board = "NAME"'),
+    "readers": Kind(CodeReader, "code reader", "scan.serial or camera; card readers stand under slots"),
+    "slots": Kind(CardSlot, "card reader", "card.pcsc or card.pn532; code readers stand under readers"),
+    "module": Kind(SecureModule, "secure module", "secure_module.pcsc"),
+    "gate": Kind(Gate, "gate", 'gate.none, or a board: board = "NAME"'),
+    "indicators": Kind(Indicator, "indicator", 'indicator.memory, or a board: board = "NAME"'),
+}
+
+
 def open_device(settings: Settings, device: Device, clock: Clock) -> Any:
-    """Open a device by its driver's name."""
+    """Open a device by its driver's name. Raises SettingsError, also when it is not what its section is for."""
     try:
         driver = drivers.find(device.driver or "")
     except drivers.UnknownDriver as error:
         raise SettingsError(str(settings.file), device.section, str(error), "see docs/running-a-site.md") from error
-    return driver.open(driver_settings(settings, device, driver.settings), clock)
+    opened = driver.open(driver_settings(settings, device, driver.settings), clock)
+    kind = None if device.section.startswith("boards.") else KINDS.get(_word(device.section))
+    if kind is not None and not isinstance(opened, kind.port):
+        what = f"driver {device.driver!r} is no {kind.called}"
+        raise SettingsError(str(settings.file), device.section, what, f"such as {kind.such_as}")
+    return opened
+
+
+def _word(section: str) -> str:
+    """The last word of a section: of lanes.front.readers[0], readers."""
+    return section.rpartition(".")[2].partition("[")[0]
 
 
 def open_board(settings: Settings, device: Device, clock: Clock) -> Any:

@@ -95,6 +95,7 @@ class Clock(Protocol):
 # --------------------------------------------------------------------------- lanes
 
 
+@runtime_checkable
 class CodeReader(Protocol):
     """Delivers payloads; each is stamped `at` the moment its last byte arrived."""
 
@@ -144,6 +145,7 @@ class CarryingChannel(CardChannel, Protocol):
         """Each command it yields is answered whole, on the channel's thread. Raises CardGone, and what it raises."""
 
 
+@runtime_checkable
 class CardSlot(Protocol):
     """Delivers cards as they arrive; the channel is exclusive until the lane asks for the next one."""
 
@@ -153,6 +155,7 @@ class CardSlot(Protocol):
         """Each arrival once. Raises DeviceError when the reader is gone."""
 
 
+@runtime_checkable
 class SecureModule(Protocol):
     """A PSAM in a slot of its own."""
 
@@ -197,6 +200,7 @@ class StandsOpen(Protocol):
         """
 
 
+@runtime_checkable
 class Indicator(Protocol):
     """Light, tone and words."""
 
@@ -214,6 +218,7 @@ class Screen(Protocol):
         """What is touched, as it is touched. Raises DeviceError when the screen is gone."""
 
 
+@runtime_checkable
 class Positions(Protocol):
     """Where the vehicle is: a GNSS receiver, or whatever else knows."""
 
@@ -221,6 +226,7 @@ class Positions(Protocol):
         """Positions as they come, the newest only. Raises DeviceError when the device is gone."""
 
 
+@runtime_checkable
 class PowerInput(Protocol):
     """Ignition or mains: on loss the terminal finishes the tap, flushes, uploads briefly and stops clean."""
 
@@ -231,6 +237,7 @@ class PowerInput(Protocol):
 # --------------------------------------------------------------------------- journal
 
 
+@runtime_checkable
 class Store(Protocol):
     """Durable entries, in order. One writer; readers never write."""
 
@@ -383,6 +390,7 @@ class ItemReader(Protocol):
         """
 
 
+@runtime_checkable
 class ParameterSource(Protocol):
     """Where parameter sets come from; a signed source comes through the same port."""
 

@@ -282,7 +282,7 @@ def _resolve(value: Any, base: Path, key: str = "") -> Any:
         return {name: _resolve(item, base, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_resolve(item, base, key) for item in value]
-    if isinstance(value, str) and key in PATH_KEYS:
+    if isinstance(value, str) and key in PATH_KEYS and value:
         return str(base / value)
     if isinstance(value, str) and key == "link" and value.startswith(SERIAL):
         return SERIAL + str(base / value.removeprefix(SERIAL))

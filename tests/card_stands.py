@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -157,7 +158,9 @@ def service() -> Pcscd:
     why = missing()
     if why is not None:
         pytest.skip(why)
-    one = Pcscd(Path(tempfile.mkdtemp(prefix="onecard-pcscd-")))
+    place = Path(tempfile.mkdtemp(prefix="onecard-pcscd-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    one = Pcscd(place)
     one.start()
     atexit.register(one.stop)
     return one

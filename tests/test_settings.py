@@ -108,6 +108,29 @@ WRONG: dict[str, tuple[str, str, str, str, str]] = {
         "is no board",
         "board.modbus",
     ),
+    "a store for a reader": (
+        'driver = "scan.serial"\nlink = "serial:wires/scan"',
+        'driver = "store.sqlite"',
+        READER,
+        "driver 'store.sqlite' is no code reader",
+        "scan.serial",
+    ),
+    "a card reader for a reader": (
+        'driver = "scan.serial"\nlink = "serial:wires/scan"',
+        'driver = "card.pn532"\nlink = "serial:wires/scan"',
+        READER,
+        "is no code reader",
+        "slots",
+    ),
+    "a reader for a store": (
+        "[boards.dash]",
+        '[store]\ndriver = "gate.none"\npath = ""\n[boards.dash]',
+        "store",
+        "unknown key path",
+        "",
+    ),
+    "a lamp for a gate": ('driver = "gate.none"', 'driver = "indicator.memory"', GATE, "is no gate", "board"),
+    "parameters nowhere": ('path = "parameters"', 'path = ""', "parameters", "path is empty", "config/"),
     "unknown key of a wiring": ("green = 1", "gren = 1", "lanes.front.indicators[0]", "unknown key gren", "green"),
     "wrong type in a wiring": ("green = 1", 'green = "x"', "lanes.front.indicators[0].green", "got `str`", "config/"),
     "unknown service": ('service = "fare"', 'service = "fair"', LANE, "no service 'fair'", "fare"),
@@ -160,6 +183,15 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
     assert settings.office.options["key"] == str(tmp_path / "pki/bus-1.key")
     assert settings.office.options["ca"] == "/nowhere/ca.pem"
     assert settings.lanes[0].readers[0].options["link"] == f"serial:{tmp_path}/wires/scan"
+
+
+@pytest.mark.parametrize("store", ["", "[store]\n", '[store]\npath = ""\n'])
+def test_the_journal_lies_in_the_state_directory(store: str, tmp_path: Path) -> None:
+    """Unless it is said otherwise; an empty path says nothing."""
+    file = tmp_path / "site.toml"
+    file.write_text(GOOD + store, encoding="utf-8")
+    _without_office(file)
+    assert getattr(build(load(file)).store, "directory", None) == tmp_path / "state" / "journal"
 
 
 def test_screens(tmp_path: Path) -> None:

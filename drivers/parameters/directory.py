@@ -24,6 +24,10 @@ class Settings(Value, frozen=True):
 
     path: str  # the directory
 
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError("path is empty")
+
 
 def open(settings: Settings, clock: Clock) -> ParameterSource:
     """A source over the directory; nothing is read yet."""

@@ -32,7 +32,7 @@ def locked(name: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "peer-sip2"])
+@pytest.mark.parametrize("name", [*LOCKS, "peer-sip2", "peer-invenio-sip2"])
 def test_every_line_is_exact_and_hashed(name: str) -> None:
     """No address, no range, at least one hash each."""
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")

@@ -229,5 +229,6 @@ def given_back(message: Message) -> Return:
 
 
 def payment(message: Message) -> Payment:
-    """38."""
-    return Payment(accepted=_yes(message.fixed[0]), message=" ".join(message.all("AF")))
+    """38. Fixed: accepted, date; one system in the field (invenio-sip2) writes the date first."""
+    accepted = message.fixed[18] if message.fixed[:8].isdecimal() else message.fixed[0]
+    return Payment(accepted=_yes(accepted), message=" ".join(message.all("AF")))

@@ -18,3 +18,11 @@ def environment(name: str) -> Path:
         subprocess.run([*pip, "--require-hashes", "-r", str(lock)], check=True, timeout=300, capture_output=True)
         stamp.write_bytes(lock.read_bytes())
     return place / "bin" / "python"
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End one of them."""
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -8,7 +8,7 @@ Laws of this file:
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from simulators.card import Left, Mute, SimulatedCard
 from simulators.card_issuer import CardIssuer
@@ -76,6 +76,7 @@ class MemorySlot:
     def __init__(self, clock: Clock) -> None:
         self.powered = True
         self.listened = False  # somebody asks for cards
+        self.on_card: Callable[[Reading], None] = lambda at: None  # one is handed to whoever listens
         self._clock = clock
         self._plugged = True
         self._waiting: deque[tuple[MemoryChannel, Reading]] = deque()
@@ -108,6 +109,7 @@ class MemorySlot:
                     raise DeviceError("the card reader is gone", hint="plug it in")
                 if self._waiting:
                     self._channel, at = self._waiting.popleft()
+                    self.on_card(at)
                     yield self._channel, at
                     self._channel.gone = True  # exclusive until the next one is asked for, and no longer
                 else:

@@ -54,6 +54,7 @@ class Clearing:
         self._trips: dict[bytes, Trip] = {}
         self._chains: dict[tuple[bytes, str], tuple[Name, int, int, str, int]] = {}  # ride, first, last, line, count
         self._debts: dict[bytes, tuple[int, int]] = {}
+        self._let_out_ms: dict[str, int] = {}  # terminal → the last emergency it told of
 
     def run(self, records: Iterable[tuple[str, bytes]]) -> "Clearing":
         """Settle (terminal, entry bytes) in the order of riding."""
@@ -83,6 +84,8 @@ class Clearing:
         kind = fact["type"]
         if kind == "decision" and "charge" in fact:
             self._grant(name, at_ms, fact)
+        elif kind == "emergency_ordered" or (kind == "gate" and fact["signal"] in ("emergency_on", "emergency_off")):
+            self._let_out_ms[name[0]] = at_ms  # whoever was on board then owes no end of the line
         elif kind in ("voided", "annulled"):
             of = (name[0], fact["of"]["epoch"], fact["of"]["sequence"])
             for ride in self.rides:
@@ -181,6 +184,8 @@ class Clearing:
         product = self._prices.products[trip.product]
         table = self._prices.table(product)
         full = self._prices.farthest(table, trip.where)
+        if trip.at_ms <= self._let_out_ms.get(trip.name[0], -1):
+            return 0
         if full is None or table.get("tap_out", {}).get("unfinished", "farthest") == "later":
             return 0
         return self._full_price(ride, who, product, full, limit)

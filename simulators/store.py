@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from terminal.core import entries, ledger, projection
+from simulators.fold import Fold
+from terminal.core import entries, ledger
 from terminal.core.debit import Debit
 from terminal.core.entries import NOTHING, Alarm, BadEntry, Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
@@ -44,6 +45,7 @@ class Disk:
         self.failing = False  # the next flush fails
         self.stored: list[StoredEntry] = []
         self.pruned = NOTHING  # the anchor before the oldest entry
+        self.fold = Fold()
         self.receipted: dict[int, str] = {}  # row → "" or why head office refused it
         self.quarantine: dict[EntryName, str] = {}
         self.committed_head: tuple[EntryName, bytes] | None = None  # what a head file would know
@@ -68,9 +70,6 @@ class SimulatedStore:
         self.disk = disk
         self._head = NOTHING
         self._terminal = ""
-        self._uses: dict[EntryName, Use] = {}
-        self._names_of: dict[Ref, list[EntryName]] = {}
-        self._ledgers: dict[Ref, tuple[int, Ledger]] = {}  # with the time of the last touch
         self._waiting: list[tuple[Callable[[], Any], bool, asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._in_flight = 0  # jobs in the commit under way
@@ -92,9 +91,11 @@ class SimulatedStore:
         return self._head
 
     def _recover(self) -> str | None:
-        """Verify, fold; what is wrong, or None. What does not verify is dropped."""
+        """Verify, fold; what is wrong, or None. What does not verify is dropped, and the rest is folded anew."""
         disk, self._head = self.disk, self.disk.pruned
         stored, disk.stored = disk.stored, []
+        is_whole = bool(stored) and disk.fold.last == stored[-1].name
+        before, disk.fold = disk.fold, Fold()
         for number, one in enumerate(stored):
             try:
                 entry = entries.check_link(one, self._head.name, self._head.hash)
@@ -102,6 +103,7 @@ class SimulatedStore:
                 return str(error)
             disk.stored = stored[: number + 1]
             self._adopt(one, entry)
+        disk.fold = before if is_whole else disk.fold
         unsent = sum(one.row not in disk.receipted for one in disk.stored)
         self._head = msgspec.structs.replace(self._head, unsent=unsent)
         if disk.committed_head is not None and not self.holds(*disk.committed_head):
@@ -157,21 +159,21 @@ class SimulatedStore:
 
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""
-        names = {name for key in keys for name in self._names_of.get(key, ())}
-        return [self._uses[name] for name in sorted(names) if self._uses[name].at_ms >= since_ms]
+        names = {name for key in keys for name in self.disk.fold.names_of.get(key, ())}
+        return [self.disk.fold.uses[name] for name in sorted(names) if self.disk.fold.uses[name].at_ms >= since_ms]
 
     def ledgers(self, parties: Sequence[Ref]) -> Mapping[Ref, Ledger]:
         """See the port."""
-        return {party: self._ledgers[party][1] for party in parties if party in self._ledgers}
+        return {party: self.disk.fold.ledgers[party][1] for party in parties if party in self.disk.fold.ledgers}
 
     def uses_from(self, name: EntryName) -> Sequence[Use]:
         """See the port."""
         rows = {stored.name: stored.row for stored in self.disk.stored}
-        return [use for use in self._uses.values() if rows[use.name or name] >= rows.get(name, 0)]
+        return [use for use in self.disk.fold.uses.values() if rows[use.name or name] >= rows.get(name, 0)]
 
     def doubts(self) -> Sequence[tuple[Ref, Debit]]:
         """See the port."""
-        return ledger.doubts({party: kept for party, (_, kept) in self._ledgers.items()})
+        return ledger.doubts({party: kept for party, (_, kept) in self.disk.fold.ledgers.items()})
 
     def waiting(self) -> Sequence[Waiting]:
         """See the port."""
@@ -179,7 +181,7 @@ class SimulatedStore:
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""
-        return [use for use in self._uses.values() if use.state is UseState.RESERVED]
+        return [use for use in self.disk.fold.uses.values() if use.state is UseState.RESERVED]
 
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """See the port."""
@@ -269,25 +271,10 @@ class SimulatedStore:
 
     def _adopt(self, stored: StoredEntry, entry: Entry) -> None:
         self._head = entries.advance(self._head, entry, stored.hash)
-        begun, change = projection.begins(entry), projection.changes(entry)
-        if begun is not None:
-            self._uses[entry.name] = begun
-            for key in projection.keys(begun):
-                self._names_of.setdefault(key, []).append(entry.name)
-        for effect in projection.effects(entry):
-            before = self._ledgers.get(effect.party, (0, ledger.NOTHING))[1]
-            self._ledgers[effect.party] = entry.at.utc_ms, projection.ledger_after(before, effect, entry)
-        if change is not None and change.of in self._uses:
-            self._change_use(change, entry.at.utc_ms)
+        self.disk.fold.adopt(entry, self._entry)
 
-    def _change_use(self, change: projection.UseChange, at_ms: int) -> None:
-        before = self._uses[change.of]
-        self._uses[change.of] = use = projection.apply(before, change)
-        if use.persons_charged != before.persons_charged:
-            grant = entries.decode(next(one.data for one in self.disk.stored if one.name == change.of))
-            for effect in projection.effects(grant):
-                corrected = projection.ledger_corrected(self._ledgers[effect.party][1], effect, grant, before, use)
-                self._ledgers[effect.party] = at_ms, corrected
+    def _entry(self, name: EntryName) -> Entry:
+        return entries.decode(next(one.data for one in self.disk.stored if one.name == name))
 
     def _new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
         self._head, first = entries.begin_epoch(self._head, self.disk.random.randbytes(8), why, at)
@@ -328,17 +315,8 @@ class SimulatedStore:
             if stored.row not in self.disk.receipted or made_ms >= before_ms:
                 break
             self.disk.pruned = entries.advance(self.disk.pruned, entry, stored.hash)
-            self._forget(entry)
+            self.disk.fold.forget(entry, self._head.floor_ms)
             gone += 1
         self.disk.pruned = msgspec.structs.replace(self.disk.pruned, unsent=0)
         del self.disk.stored[:gone]
         return gone
-
-    def _forget(self, entry: Entry) -> None:
-        for effect in projection.effects(entry):
-            touched_ms, kept = self._ledgers.get(effect.party, (0, ledger.NOTHING))
-            if ledger.may_forget(kept, touched_ms, self._head.floor_ms):
-                self._ledgers.pop(effect.party, None)
-        use = self._uses.pop(name := entry.name, None)
-        for key in () if use is None else projection.keys(use):
-            self._names_of[key].remove(name)

@@ -12,19 +12,25 @@ from dataclasses import dataclass, field
 
 from terminal.core.entries import (
     NO_HASH,
+    BoardedFree,
     ContentKey,
     Decided,
     Entry,
     EpochBegan,
+    Fact,
     LatePassage,
     ParametersChanged,
     PassageAnnulled,
     PassageUnknown,
     Passed,
+    Voided,
 )
-from terminal.core.model import EntryName, GateSignal, Instant, PassageMode, Reason, Ref, UseState, Verdict
+from terminal.core.model import EntryName, GateSignal, Instant, PassageMode, Reason, Ref, Tap, UseState, Verdict
+from tests import money
 from tests.days.record import Booted, Committed, Died, Drafted, Opened, Read, Recorded, Signalled, Walked
 
+GRANTED = (Verdict.GRANT, Verdict.GRANT_IN_DOUBT)
+ORDER_NS = 5_000_000_000  # an order to open is given so soon behind its grant at most
 HEARD_MS = 5_000  # what a board saw so long before the terminal died may be lost with it
 
 Checker = Callable[["Day"], Iterator[str]]
@@ -87,22 +93,30 @@ class Day:
                 self.decisions[key] = Decision(fact, entry.name, entry.at, read, where)
                 if fact.charge is not None:
                     self.rides[entry.name] = Ride(fact, entry.name, read, where, standing=fact.persons)
-            case Passed(of=of, passed=passed):
-                ride = self.rides[of]
+            case Passed(of=of) | PassageAnnulled(of=of) | LatePassage(of=of) | PassageUnknown(of=of) | Voided(of=of):
+                if of in self.rides:  # somebody let through for nothing is no ride
+                    self._changed(where, self.rides[of], entry.fact)
+            case _:
+                pass
+
+    def _changed(self, where: int, ride: Ride, fact: Fact) -> None:
+        match fact:
+            case Passed(passed=passed):
                 ride.passed = passed
                 if passed == ride.fact.persons:
                     ride.states.append((where, UseState.COMMITTED))
-            case PassageAnnulled(of=of, passed=passed):
-                ride = self.rides[of]
+            case PassageAnnulled(passed=passed):
                 ride.passed, ride.standing, ride.left = passed, passed, ride.fact.persons - passed
                 ride.states.append((where, UseState.ANNULLED))
-            case LatePassage(of=of, passed=passed):
-                ride = self.rides[of]
+            case LatePassage(passed=passed):
                 ride.passed, ride.standing, ride.left = passed, passed, ride.fact.persons - passed
                 if passed == ride.fact.persons:
                     ride.states.append((where, UseState.COMMITTED))
-            case PassageUnknown(of=of):
-                self.rides[of].states.append((where, UseState.UNKNOWN))
+            case PassageUnknown():
+                ride.states.append((where, UseState.UNKNOWN))
+            case Voided():
+                ride.passed, ride.standing, ride.left = 0, 0, ride.fact.persons
+                ride.states.append((where, UseState.ANNULLED))
             case _:
                 pass
 
@@ -121,16 +135,32 @@ class Day:
 
 
 def journal_before_gate(day: Day) -> Iterator[str]:
-    """No gate opens without an earlier durable grant, and none opens twice for one."""
+    """No gate opens without an earlier durable grant, and none opens twice for one.
+
+    A code's order carries the stamp of its tap. A card's is as old as the last word of the card, a free passage's as
+    the order of whoever was asked: those belong to the oldest such grant of their lane a moment ago.
+    """
     durable: set[tuple[str, int]] = set()
+    loose: list[tuple[str, int]] = []
     for event in day.log:
-        if isinstance(event, Committed) and isinstance(event.entry.fact, Decided):
-            if event.entry.fact.verdict is Verdict.GRANT:
-                durable.add((event.entry.fact.lane, event.entry.at.monotonic_ns))
+        if isinstance(event, Committed):
+            match event.entry.fact:
+                case Decided(verdict=verdict, lane=lane, card=card) if verdict in GRANTED:
+                    stamp = lane, event.entry.at.monotonic_ns
+                    durable.add(stamp) if card is None else loose.append(stamp)
+                case BoardedFree(lane=lane):
+                    loose.append((lane, event.entry.at.monotonic_ns))
+                case _:
+                    pass
         elif isinstance(event, Opened):
-            if (event.lane, event.ordered_ns) not in durable:
+            stamp = event.lane, event.ordered_ns
+            late = [one for one in loose if one[0] == event.lane and abs(one[1] - event.ordered_ns) < ORDER_NS]
+            if stamp in durable:
+                durable.remove(stamp)
+            elif late:
+                loose.remove(late[0])
+            else:
                 yield f"{event.lane} opened at {event.at_ms} without a durable entry"
-            durable.discard((event.lane, event.ordered_ns))
 
 
 def whole_chain(day: Day) -> Iterator[str]:
@@ -170,16 +200,38 @@ def no_code_used_twice(day: Day) -> Iterator[str]:
     """A code opens one gate: a second charge needs an annul before it, a repeat needs the rule's leave."""
     for decision in day.decisions.values():
         fact = decision.fact
-        if fact.verdict is not Verdict.GRANT:
+        if fact.verdict not in GRANTED:
             continue
         if fact.charge is None:
-            yield from _repeat_not_allowed(day, decision)
+            yield from _answer_not_allowed(day, decision)
             continue
         before = day.earlier(decision)
         if any(ride.state_at(decision.read) is not UseState.ANNULLED for ride in before):
             yield f"entry {decision.name.sequence}: the code was used before"
         if before and fact.persons > before[0].left:
             yield f"entry {decision.name.sequence}: more people than were left outside"
+
+
+def _answer_not_allowed(day: Day, decision: Decision) -> Iterator[str]:
+    """Who passes for nothing asks about a use of the same code, or, where that is the question, of the same party."""
+    fact = decision.fact
+    if fact.card is None and fact.reason is Reason.ALREADY_PAID:
+        yield from _repeat_not_allowed(day, decision)
+        return
+    before = [ride for ride in _of_party(day, decision) if ride.state_at(decision.read) is not UseState.ANNULLED]
+    if fact.card is not None or fact.reason is Reason.BOARDED:
+        before = [ride for ride in _of_party(day, decision) if ride.name == fact.repeat_of]
+    if not before:
+        yield f"entry {decision.name.sequence} lets somebody pass, {fact.reason}, who has no use to ask about"
+
+
+def _of_party(day: Day, decision: Decision) -> list[Ride]:
+    """Rides of this medium or account that were written before this decision was judged, newest first."""
+    parties = {decision.fact.medium_ref, decision.fact.account_ref} - {None}
+    until = decision.written if decision.fact.card is not None else decision.read
+    rides = [ride for ride in day.rides.values() if ride.written < until]
+    found = [ride for ride in rides if parties & {ride.fact.medium_ref, ride.fact.account_ref}]
+    return sorted(found, key=lambda ride: -ride.written)
 
 
 def _repeat_not_allowed(day: Day, decision: Decision) -> Iterator[str]:
@@ -209,8 +261,9 @@ def refused_for_a_reason(day: Day) -> Iterator[str]:
 
 def _has_travelled(day: Day, decision: Decision) -> bool:
     parties = {decision.fact.medium_ref, decision.fact.account_ref} - {None}
+    until = decision.written if decision.fact.card is not None else decision.read  # a card is talked with meanwhile
     for ride in day.rides.values():
-        same = ride.read < decision.read and parties & {ride.fact.medium_ref, ride.fact.account_ref}
+        same = ride.read < until and parties & {ride.fact.medium_ref, ride.fact.account_ref}
         state = ride.state_at(decision.read)
         annulled = state is UseState.ANNULLED and ride.left == ride.fact.persons
         if same and state is not UseState.UNKNOWN and not annulled:
@@ -278,7 +331,8 @@ def nobody_blocked_passes(day: Day) -> Iterator[str]:
     """Whom the parameters in force block is not let through."""
     for one in day.decisions.values():
         blocked: frozenset[Ref] = day.recorded.blocked[one.fact.evidence.parameter_version]
-        if one.fact.verdict is Verdict.GRANT and blocked & {one.fact.medium_ref, one.fact.account_ref}:
+        gets_in = one.fact.verdict in GRANTED and one.fact.tap is not Tap.ALIGHT and one.fact.charge is not None
+        if gets_in and blocked & {one.fact.medium_ref, one.fact.account_ref}:
             yield f"entry {one.name.sequence} lets somebody pass who is blocked"
 
 
@@ -302,6 +356,8 @@ def time_never_falls(day: Day) -> Iterator[str]:
         ran_ms = floor_ms + (read.reading.monotonic_ns + minus_ns) // 1_000_000
         unkept = read.reading.uncertainty_ms >= 16_000 and read.reading.utc_ms < ran_ms - 1000
         latest = ran_ms if unkept else right
+        if one.fact.card is not None:  # it waited for the card before it
+            latest = max(latest, floors[one.written - 1][0])
         if not right <= used <= latest or one.at.utc_ms != used:
             yield f"entry {one.name.sequence} was judged {right - used} ms before its time"
 
@@ -372,6 +428,7 @@ CHECKERS: tuple[Checker, ...] = (
     nothing_is_decided_in_an_emergency,
     nothing_is_left_open,
     dies_only_of_troubles,
+    *money.CHECKERS,
 )
 
 

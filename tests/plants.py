@@ -7,7 +7,8 @@ Laws of this file:
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -19,16 +20,24 @@ import msgspec
 from drivers.store import recovery, sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
+from terminal.core.cards import purchase
+from terminal.core.cards.apdu import Conversation
 from terminal.core.entries import Decided, Draft, Entry, Fact, Receipt, link
-from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Ref, Refusal, Use, UseState
+from terminal.core.fares.quote import Ride
+from terminal.core.ledger import Ledger
+from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Reason, Ref, Refusal, Use, UseState
+from terminal.core.phrases import Display, display
+from terminal.core.services.rules import Case
 from terminal.core.time import settle
 from terminal.ports import Office, StoreBroken, StoreFull
+from terminal.runtime import lane
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane
 from terminal.runtime.site import Site
 from terminal.runtime.uploader import Uploader
 
+FARE = importlib.import_module("terminal.core.services.fare")  # the package has a function of this name
 Plant = Callable[[], AbstractContextManager[object]]
 
 
@@ -126,6 +135,40 @@ class AnnulIgnored(Journal):
         ]
 
 
+class SumsForgotten(Journal):
+    """Forgets what was paid towards caps and transfers once head office has it."""
+
+    def ledgers(self, parties: tuple[Ref, ...]) -> Mapping[Ref, Ledger]:
+        found = super().ledgers(parties)
+        if self.head().unsent:
+            return found
+        return {party: msgspec.structs.replace(one, sums=(), anchors=()) for party, one in found.items()}
+
+
+def _settles_twice(case: Case, beside: Ride | None) -> Any:
+    """Charges a trip nobody tapped out of, and charges it again."""
+    found = _settles(case, beside)
+    return msgspec.structs.replace(found, fen=2 * found.fen)
+
+
+_settles = FARE._unfinished
+
+
+def _debits_a_little_more(order: purchase.Order, *rest: Any) -> Conversation[purchase.Begun]:
+    """Takes a fen more from the card than is written down."""
+    begun = yield from _begins(msgspec.structs.replace(order, amount_fen=order.amount_fen + 1), *rest)
+    told = msgspec.structs.replace(begun.debit, amount_fen=order.amount_fen)
+    return msgspec.structs.replace(begun, debit=told)
+
+
+_begins = purchase.begin
+
+
+def _tells_the_full_price(reason: Reason, values: Mapping[str, str], proof: str = "") -> Display:
+    """Shows everybody the price of an adult."""
+    return display(reason, {**values, "fare": "2"} if "fare" in values else values, proof)
+
+
 def _counts_again(office: HeadOffice) -> None:
     """Head office stores a record as often as it comes."""
     _as_it_is(office)
@@ -149,6 +192,10 @@ PLANTS: dict[str, Plant] = {
     "reservation after an await": lambda: patch.object(assemble, "Site", LateReservation),
     "nonce reused": lambda: patch.object(assemble, "Journal", NonceReused),
     "annul ignored": lambda: patch.object(assemble, "Journal", AnnulIgnored),
+    "cap forgotten at upload": lambda: patch.object(assemble, "Journal", SumsForgotten),
+    "fare charged twice on settlement": lambda: patch.object(FARE, "_unfinished", _settles_twice),
+    "card debited for more": lambda: patch.object(purchase, "begin", _debits_a_little_more),
+    "display tells another fare": lambda: patch.object(lane, "display", _tells_the_full_price),
 }
 
 # What needs real files under a real process: tests/rigs.

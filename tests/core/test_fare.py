@@ -390,5 +390,18 @@ def test_what_is_on_its_way_to_the_disk_makes_its_party_wait() -> None:
     assert riding.tap(START + 10, lane="rear", where=on("flat")).decision.reason is Reason.GATE_BUSY
 
 
+def test_a_boarding_on_its_way_to_the_disk_makes_an_exit_wait() -> None:
+    """Or one account's two media, held out at both doors in the same millisecond, would get off and stay on board."""
+    riding = city()
+    riding.tap(START, who="card", account="zhang", where=on("kind"))
+    (name, use), *_ = riding.uses.items()
+    riding.uses[name], held = msgspec.structs.replace(use, name=None), riding.ledgers
+    riding.ledgers = {}
+    leaves: dict[str, Any] = {"who": "phone", "account": "zhang", "where": on("kind"), "role": Role.EXIT}
+    assert riding.tap(START, **leaves).decision.reason is Reason.GATE_BUSY
+    riding.uses[name], riding.ledgers = use, held
+    assert riding.tap(START + 60_000, **leaves).decision.reason is Reason.ALIGHTED
+
+
 def _instant(at_ms: int) -> Instant:
     return Instant(utc_ms=at_ms, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)

@@ -10,11 +10,11 @@ from terminal.core.accounts import refs
 from terminal.core.card import Assurance
 from terminal.core.cards import social_security, uid_card
 from terminal.core.cards.apdu import Conversation
-from terminal.core.cards.reading import Refused
+from terminal.core.cards.reading import Refused, one_use
 from terminal.core.model import Credential, Medium, Reason, Refusal
 from terminal.core.parameters import SocialSecurityRules
 from tests.core.card_talk import ISSUER, Scripted, talk, visit
-from tests.core.cases import ref
+from tests.core.cases import instant, ref
 
 RULES = SocialSecurityRules()
 
@@ -157,6 +157,13 @@ def test_a_bare_number(sentence: str, uid: str, claimed: object) -> None:
     found = talk(cards.read((uid_card.NAME,), bytes.fromhex(uid), visit()), None).claim
     said = found.assurance if isinstance(found, Credential) else found.reason
     assert said is claimed, sentence
+
+
+def test_two_taps_are_two_uses_also_while_time_stands_still() -> None:
+    """The clock stands behind the journal, whose last time is used: a second tap is not the first one again."""
+    first, second = (one_use((ref("amber"),), instant(monotonic_ns=ns)) for ns in (1, 2))
+    assert first != second
+    assert first == one_use((ref("amber"),), instant(monotonic_ns=1))
 
 
 def test_a_refusal_says_its_reason() -> None:

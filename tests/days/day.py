@@ -18,7 +18,9 @@ from terminal.assemble import Terminal
 from terminal.core.entries import Decided, DenialsSummed, kind_of
 from terminal.core.model import EntryName, Verdict
 from terminal.ports import DeviceError, StoreBroken, StoreFull
+from terminal.runtime.commands import NotDone
 from tests.checkers import violations
+from tests.days.driver import drive
 from tests.days.people import People
 from tests.days.record import Booted, Committed, Died, Opened, Recorded, Signalled, Walked
 from tests.days.troubles import DAY_S, Troubles
@@ -27,6 +29,7 @@ from tests.days.world import PASSAGE_S, LaneOutside, World
 VISITS = 350
 RUSH_S = (2.5 * 3600, 12.5 * 3600)  # after the morning's beginning
 LEAST_PRESENTED, LEAST_CUTS, LEAST_TROUBLES, LEAST_KINDS = 300, 2, 10, 5
+DRIVER, ANSWERED_S = "7", 10.0
 EVENING_S = 6 * 3600  # a parked record is offered again within an hour or two
 EXPECTED = (StoreBroken, StoreFull, DeviceError)  # what a trouble may end a terminal with
 
@@ -58,7 +61,7 @@ class _Day:
     def __init__(self, seed: int, loop: JumpingLoop) -> None:
         self.seed = seed
         self.random = Random(f"day {seed}")
-        self.world = World(Random(f"world {seed}"))
+        self.world = World(Random(f"world {seed}"), seed)
         self.recorded = self.world.recorded
         self.cuts = 0
         self.resent = 0
@@ -85,14 +88,15 @@ class _Day:
         return self._outcome([*found, *self._too_quiet()])
 
     async def _until_evening(self) -> None:
+        world = self.world
         people = People(
-            Random(f"people {self.seed}"), dict(self.world.lanes), self.world.now_s, passage_s=float(PASSAGE_S)
+            Random(f"people {self.seed}"), dict(world.lanes), world.now_s, float(PASSAGE_S), crowd=world.crowd
         )
-        troubles = Troubles(self.world, Random(f"troubles {self.seed}"), self.cut)
-        self._rig = {
-            asyncio.create_task(work)
-            for work in (self._keep_running(), *troubles.all(), *self._queues(people), self._evening())
-        }
+        troubles = Troubles(world, Random(f"troubles {self.seed}"), self.cut)
+        work = [self._keep_running(), *troubles.all(), *self._queues(people), self._evening()]
+        if world.trade.where.vehicle:
+            work.append(drive(world.road, Random(f"driver {self.seed}"), self.ask, self._loop.time))
+        self._rig = {asyncio.create_task(one) for one in work}
         self._rig.add(_this_task())
         await asyncio.gather(*self._rig - {_this_task()})
 
@@ -108,8 +112,20 @@ class _Day:
         for at_s in sorted(_arrival_s(random) for _ in range(visits)):
             await asyncio.sleep(max(0.0, at_s - self._loop.time()))
             async with lane.queue:
-                await (people.park(lane) if self.world.is_park else people.bus(lane))
+                await people.visit(lane)
                 await asyncio.sleep(random.uniform(0.5, 3.0))
+
+    async def ask(self, command: str, *words: str) -> bool:
+        """Somebody at the panel asks; whether it was done."""
+        running, terminal = self._running, self._terminal
+        if running is None or running.done() or terminal is None or terminal.commands is None:
+            return False
+        try:
+            async with asyncio.timeout(ANSWERED_S):
+                await terminal.commands.ask(DRIVER, command, words)
+        except (NotDone, StoreBroken, TimeoutError):
+            return False
+        return True
 
     # ----------------------------------------------------------------------- the terminal's parent
 
@@ -191,8 +207,12 @@ class _Day:
     def _collect(self) -> None:
         """What head office holds in the end."""
         for table, into in (("records", self.recorded.held), ("aside", self.recorded.aside)):
-            rows = self.world.head_office.db.execute(f"SELECT epoch, sequence, hash FROM {table} ORDER BY 1, 2")
-            into.extend((EntryName(epoch=epoch, sequence=sequence), digest) for epoch, sequence, digest in rows)
+            columns = "epoch, sequence, hash, terminal, data"
+            rows = self.world.head_office.db.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
+            for epoch, sequence, digest, terminal, data in rows:
+                into.append((EntryName(epoch=epoch, sequence=sequence), digest))
+                self.recorded.records.append((terminal, data))
+        self.recorded.left = self.world.left_on_cards()
         self.world.head_office.db.close()
 
     def _too_quiet(self) -> Iterator[str]:
@@ -210,7 +230,8 @@ class _Day:
 
     def _outcome(self, found: list[str]) -> Outcome:
         facts = [event.entry.fact for event in self.recorded.log if isinstance(event, Committed)]
-        verdicts = Counter(fact.verdict is Verdict.GRANT for fact in facts if isinstance(fact, Decided))
+        granted = (Verdict.GRANT, Verdict.GRANT_IN_DOUBT)
+        verdicts = Counter(fact.verdict in granted for fact in facts if isinstance(fact, Decided))
         summed = sum(sum(fact.counts.values()) for fact in facts if isinstance(fact, DenialsSummed))
         return Outcome(
             seed=self.seed,
@@ -237,7 +258,9 @@ def digest(recorded: Recorded) -> str:
                 kinds[entry.name] = kind_of(entry.fact)
                 if isinstance(entry.fact, Decided):
                     fact = entry.fact
-                    lines.append((event.at_ms, entry.at.utc_ms, fact.lane, fact.verdict.value, fact.reason.value))
+                    fen = 0 if fact.charge is None else fact.charge.amount_fen
+                    said = fact.verdict.value, fact.reason.value
+                    lines.append((event.at_ms, entry.at.utc_ms, fact.lane, *said, fen))
             case Opened() | Walked():
                 lines.append((type(event).__name__, *event))
             case Signalled():

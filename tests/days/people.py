@@ -7,17 +7,21 @@ Laws of this file:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from simulators.card import SimulatedCard
 from simulators.issuer import demo_issuer
 from simulators.phone import FAULTS, Phone
 from simulators.token_issuer import FAULTS as TOKEN_FAULTS
 from simulators.token_issuer import Wallet, demo_token_issuers
-from terminal.core.model import GateSignal
+from terminal.core.model import GateSignal, Ref
+
+if TYPE_CHECKING:
+    from tests.days.riders import Purse
 
 PHONES = 60
 WALLETS = 24
@@ -39,9 +43,13 @@ class Place(Protocol):
 
     name: str
     queue: asyncio.Lock  # held by whoever stands there
+    gets_off_only: bool
 
     def show(self, payload: bytes) -> None:
         """Hold out a code."""
+
+    def tap(self, card: SimulatedCard, *others: SimulatedCard) -> None:
+        """Hold a card there, others beside it."""
 
     async def opening(self, within_s: float) -> Opening | None:
         """Wait for the gate."""
@@ -67,42 +75,79 @@ def wallet(number: int, product: str) -> Wallet:
     return Wallet(name=name, issuer=issuer, products=((product, *LIFE),))
 
 
+@cache
+def linked(number: int, account: Ref) -> tuple[Phone, Wallet]:
+    """One rider's two media, linked to their account by both issuers."""
+    name, card_type = f"linked {number}", CARD_TYPES[number % 4]
+    issuers = demo_token_issuers()
+    return (
+        Phone(name=name, issuer=demo_issuer(), card_type=card_type, account_link=account),
+        Wallet(name=name, issuer=issuers[number % len(issuers)], account_link=account),
+    )
+
+
+class Crowd(NamedTuple):
+    """Who comes to one kind of site."""
+
+    visits: Mapping[str, tuple[int, "Visit"]]  # weight, what somebody does
+    token: str  # the product a card token holds here
+    tokens: float  # how many of those who come hold one
+    purses: "list[Purse]"
+    account_of: Callable[[int], Ref]  # of a rider with two media
+
+
 class People:
     """Everybody who may come to the lanes of one site."""
 
-    def __init__(self, random: Random, places: dict[str, Place], now_s: Callable[[], int], passage_s: float) -> None:
-        self._random = random
+    def __init__(
+        self, random: Random, places: dict[str, Place], now_s: Callable[[], int], passage_s: float, crowd: Crowd
+    ) -> None:
+        self.random = random
+        self.now_s = now_s
+        self.aboard: list[tuple[int, int]] = []  # when they want to get off, which rider
         self._places = places
-        self._now_s = now_s
         self._passage_s = passage_s
+        self._crowd = crowd
 
-    def bus(self, place: Place) -> Coroutine[Any, Any, None]:
-        """Somebody at a bus door: nothing there sees who walks."""
-        return self._someone(BUS)(self, place)
+    def visit(self, place: Place) -> Coroutine[Any, Any, None]:
+        """Somebody comes."""
+        visits = self._crowd.visits
+        kind = self.random.choices(list(visits), weights=[weight for weight, _ in visits.values()])[0]
+        return visits[kind][1](self, place)
 
-    def park(self, place: Place) -> Coroutine[Any, Any, None]:
-        """Somebody at a turnstile."""
-        return self._someone(PARK)(self, place)
-
-    def _someone(self, kinds: dict[str, tuple[int, "Visit"]]) -> "Visit":
-        kind = self._random.choices(list(kinds), weights=[weight for weight, _ in kinds.values()])[0]
-        return kinds[kind][1]
-
-    def _other(self, place: Place) -> Place:
+    def other(self, place: Place) -> Place:
         """Another lane where nobody stands, else this one: queues that wait for each other never end."""
         free = [one for one in self._places.values() if one is not place and not one.queue.locked()]
-        return self._random.choice(free) if free else place
+        return self.random.choice(free) if free else place
 
-    # ----------------------------------------------------------------------- codes
+    @asynccontextmanager
+    async def standing_at(self, other: Place, place: Place) -> AsyncIterator[None]:
+        """Also at a lane that is free."""
+        if other is place:
+            yield
+            return
+        async with other.queue:
+            yield
+
+    # ----------------------------------------------------------------------- codes and cards
+
+    def medium_of(self, rider: int, which: int) -> bytes:
+        """A fresh code of one of a rider's two media."""
+        return linked(rider, self._crowd.account_of(rider))[which].code(self.now_s())
+
+    def purse(self) -> "Purse":
+        """Somebody's card."""
+        return self.random.choice(self._crowd.purses)
 
     def _ride_code(self) -> bytes:
-        return phone(self._random.randrange(PHONES)).code(self._now_s())
+        return phone(self.random.randrange(PHONES)).code(self.now_s())
 
     def _token(self, product: str) -> bytes:
-        return wallet(self._random.randrange(WALLETS), product).code(self._now_s())
+        return wallet(self.random.randrange(WALLETS), product).code(self.now_s())
 
-    def _park_code(self) -> bytes:
-        return self._token("park-annual") if self._random.random() < 0.6 else self._ride_code()
+    def _gate_code(self) -> bytes:
+        crowd = self._crowd
+        return self._token(crowd.token) if self.random.random() < crowd.tokens else self._ride_code()
 
     # ----------------------------------------------------------------------- at a bus door
 
@@ -113,16 +158,16 @@ class People:
 
     async def boards_with_companions(self, place: Place) -> None:
         """One phone, a fresh code for each of two to five people: one too many at times."""
-        rider = phone(self._random.randrange(PHONES))
-        for _ in range(self._random.randint(2, 5)):
-            place.show(rider.code(self._now_s()))
+        rider = phone(self.random.randrange(PHONES))
+        for _ in range(self.random.randint(2, 5)):
+            place.show(rider.code(self.now_s()))
             await place.opening(ANSWER_S)
-            await asyncio.sleep(self._random.uniform(1.5, 3.0))
+            await asyncio.sleep(self.random.uniform(1.5, 3.0))
 
     async def asks_whether_it_worked(self, place: Place) -> None:
         """The same code again: silence at first, then the answer."""
         code = self._ride_code()
-        for wait_s in (1.0, self._random.uniform(3.5, 20.0)):
+        for wait_s in (1.0, self.random.uniform(3.5, 20.0)):
             place.show(code)
             await place.opening(ANSWER_S)
             await asyncio.sleep(wait_s)
@@ -130,8 +175,8 @@ class People:
 
     async def cheats_at_two_doors(self, place: Place) -> None:
         """One code at two lanes in the same millisecond."""
-        other, code = self._other(place), self._ride_code()
-        async with _standing_at(other, place):
+        other, code = self.other(place), self._ride_code()
+        async with self.standing_at(other, place):
             place.show(code)
             other.show(code)
             await place.opening(ANSWER_S)
@@ -140,11 +185,11 @@ class People:
 
     async def enters(self, place: Place) -> None:
         """Show, walk."""
-        await self._enter(place, self._park_code(), 1)
+        await self._enter(place, self._gate_code(), 1)
 
     async def enters_as_a_group(self, place: Place) -> None:
         """Five on one ticket; some stay outside and come after it was annulled."""
-        code, first = self._token("park-group"), self._random.choice((GROUP, GROUP, 3, 1))
+        code, first = self._token("park-group"), self.random.choice((GROUP, GROUP, 3, 1))
         walked = await self._enter(place, code, first)
         if walked and first < GROUP:
             place.tell("nobody walked")
@@ -153,30 +198,30 @@ class People:
 
     async def changes_their_mind(self, place: Place) -> None:
         """Nobody walks; after the annul the same code is shown again, here or at another gate."""
-        code = self._park_code()
+        code = self._gate_code()
         place.show(code)
         if await place.opening(ANSWER_S) is None:
             return
         place.tell("nobody walked")
         await asyncio.sleep(self._passage_s + 1)
-        other = self._random.choice((place, self._other(place)))
-        async with _standing_at(other, place):
+        other = self.random.choice((place, self.other(place)))
+        async with self.standing_at(other, place):
             await self._enter(other, code, 1)
 
     async def walks_late(self, place: Place) -> None:
         """The gate has given up on them; then they walk."""
-        place.show(self._park_code())
+        place.show(self._gate_code())
         opening = await place.opening(ANSWER_S)
         if opening is None:
             return
-        await asyncio.sleep(self._passage_s + self._random.uniform(0.5, 20.0))
+        await asyncio.sleep(self._passage_s + self.random.uniform(0.5, 20.0))
         place.walk(opening.ordered_ns)
         place.tell("late walker")
 
     async def replays_at_two_gates(self, place: Place) -> None:
         """One code at two turnstiles in the same millisecond; one person walks where one opens."""
-        other, code = self._other(place), self._park_code()
-        async with _standing_at(other, place):
+        other, code = self.other(place), self._gate_code()
+        async with self.standing_at(other, place):
             place.show(code)
             other.show(code)
             for one in {place.name: place, other.name: other}.values():
@@ -184,16 +229,16 @@ class People:
 
     async def shows_it_again(self, place: Place) -> None:
         """The same code, after having walked: it is used."""
-        code = self._park_code()
+        code = self._gate_code()
         await self._enter(place, code, 1)
-        await asyncio.sleep(self._random.uniform(3.5, 10.0))
+        await asyncio.sleep(self.random.uniform(3.5, 10.0))
         await self._enter(place, code, 1)
 
     async def _enter(self, place: Place, code: bytes, walks: int) -> int:
         place.show(code)
         opening = await place.opening(ANSWER_S)
         if opening is None:  # once more, as people do
-            await asyncio.sleep(self._random.uniform(0.5, 4.0))
+            await asyncio.sleep(self.random.uniform(0.5, 4.0))
             place.show(code)
             opening = await place.opening(ANSWER_S)
         return await self._walk(place, opening, walks)
@@ -202,7 +247,7 @@ class People:
         if opening is None:
             return 0
         for _ in range(min(walks, opening.persons)):
-            await asyncio.sleep(self._random.uniform(0.3, 0.9))
+            await asyncio.sleep(self.random.uniform(0.3, 0.9))
             place.walk(opening.ordered_ns)
         return min(walks, opening.persons)
 
@@ -210,55 +255,46 @@ class People:
 
     async def holds_out_rubbish(self, place: Place) -> None:
         """No code at all."""
-        place.show(self._random.randbytes(self._random.randint(1, 400)))
+        place.show(self.random.randbytes(self.random.randint(1, 400)))
         await place.opening(ANSWER_S)
 
     async def floods(self, place: Place) -> None:
         """Rubbish, ten times a second."""
-        for _ in range(self._random.randint(8, 20)):
-            place.show(self._random.randbytes(40))
+        for _ in range(self.random.randint(8, 20)):
+            place.show(self.random.randbytes(40))
             await asyncio.sleep(0.1)
 
     async def forges(self, place: Place) -> None:
         """Something made to look right."""
-        number = self._random.randrange(PHONES)
-        if self._random.random() < 0.5:
-            fault = self._random.choice(("expired code", "code from the future", "forged user signature", "truncated"))
-            place.show(FAULTS[fault](phone(number), self._now_s()))
+        number = self.random.randrange(PHONES)
+        if self.random.random() < 0.5:
+            fault = self.random.choice(("expired code", "code from the future", "forged user signature", "truncated"))
+            place.show(FAULTS[fault](phone(number), self.now_s()))
         else:
-            fault = self._random.choice(("unknown kid", "screenshot", "forged holder", "long integer"))
-            place.show(TOKEN_FAULTS[fault](wallet(number % WALLETS, "park-annual"), self._now_s()))
+            fault = self.random.choice(("unknown kid", "screenshot", "forged holder", "long integer"))
+            place.show(TOKEN_FAULTS[fault](wallet(number % WALLETS, "park-annual"), self.now_s()))
         await place.opening(ANSWER_S)
-
-
-@asynccontextmanager
-async def _standing_at(other: Place, place: Place) -> AsyncIterator[None]:
-    """Also at a lane that is free."""
-    if other is place:
-        yield
-        return
-    async with other.queue:
-        yield
 
 
 Visit = Callable[[People, Place], Coroutine[Any, Any, None]]
 
+# A vehicle's doors: nothing there sees who walks.
 BUS: dict[str, tuple[int, Visit]] = {
-    "boards": (55, People.boards),
+    "boards": (45, People.boards),
     "boards with companions": (8, People.boards_with_companions),
     "asks whether it worked": (8, People.asks_whether_it_worked),
     "cheats at two doors": (8, People.cheats_at_two_doors),
-    "rubbish": (3, People.holds_out_rubbish),
-    "floods": (2, People.floods),
-    "forges": (6, People.forges),
 }
-PARK: dict[str, tuple[int, Visit]] = {
+# Turnstiles, of a park or an event.
+GATE: dict[str, tuple[int, Visit]] = {
     "enters": (50, People.enters),
     "enters as a group": (8, People.enters_as_a_group),
     "changes their mind": (8, People.changes_their_mind),
     "walks late": (6, People.walks_late),
     "replays at two gates": (8, People.replays_at_two_gates),
     "shows it again": (6, People.shows_it_again),
+}
+ANYWHERE: dict[str, tuple[int, Visit]] = {
     "rubbish": (3, People.holds_out_rubbish),
     "floods": (2, People.floods),
     "forges": (6, People.forges),

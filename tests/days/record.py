@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from terminal.core.entries import Draft, Entry
 from terminal.core.model import EntryName, GateSignal, Reading, Ref
+from terminal.core.parameters import Tariff
 
 
 class Booted(NamedTuple):
@@ -73,7 +74,16 @@ class Signalled(NamedTuple):
     signal: GateSignal
 
 
-Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled
+class Shown(NamedTuple):
+    """A display told somebody something."""
+
+    at_ms: int
+    lane: str
+    en: str
+    proof: str  # of the entry it tells of; "" where it tells of none
+
+
+Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled | Shown
 
 
 @dataclass
@@ -83,6 +93,10 @@ class Recorded:
     log: list[Event] = field(default_factory=list)
     held: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what head office counts: name, hash
     aside: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what it refused
+    records: list[tuple[str, bytes]] = field(default_factory=list)  # terminal, entry: what it holds, refused or not
+    tariff: Tariff = field(default_factory=lambda: Tariff(products=()))
+    loaded: dict[Ref, int] = field(default_factory=dict)  # purse → what was on it in the morning
+    left: dict[Ref, int] = field(default_factory=dict)  # and in the evening, by the card itself
     blocked: dict[int, frozenset[Ref]] = field(default_factory=dict)  # parameter version → who must not pass
     leftovers: list[str] = field(default_factory=list)  # tasks, timers, transports and errors nobody heard
     deaths: list[str] = field(default_factory=list)  # a terminal that ended for a reason no trouble explains

@@ -35,7 +35,8 @@ class Troubles:
 
     def all(self) -> list[Coroutine[Any, Any, None]]:
         """The whole day's; each ends when its troubles have passed."""
-        devices = [self._take_turns(kinds) for kinds in (MODES, tuple(DISK), tuple(GATE), tuple(OTHERS))]
+        others = (*OTHERS, *VEHICLE) if self._world.trade.where.vehicle else tuple(OTHERS)
+        devices = [self._take_turns(kinds) for kinds in (MODES, tuple(DISK), tuple(GATE), others)]
         return devices + [self._cut_power() for _ in range(self._random.choice((2, 2, 3, 4)))]
 
     async def _take_turns(self, kinds: Sequence[str]) -> None:
@@ -45,7 +46,7 @@ class Troubles:
         every_s = self._evening_s / len(plan)
         for number, kind in enumerate(plan):
             await self._until(every_s * (number + 0.6 * self._random.random()))
-            trouble = (DISK | GATE | OTHERS).get(kind)
+            trouble = (DISK | GATE | OTHERS | VEHICLE).get(kind)
             if trouble is None:
                 await self._office(kind, every_s)
             else:
@@ -130,6 +131,12 @@ class Troubles:
         reader.plug(True)
         self._count("reader unplugged")
 
+    async def _receiver_unplugged(self) -> None:
+        self._world.road.plugged = False
+        await asyncio.sleep(self._random.uniform(300, 1200))
+        self._world.road.plugged = True
+        self._count("receiver unplugged")
+
     # ----------------------------------------------------------------------- parameters, clock, people
 
     async def _new_parameters(self) -> None:
@@ -212,5 +219,7 @@ OTHERS: dict[str, Trouble] = {
     "emergency": Troubles._emergency,
     "told to stop": Troubles._told_to_stop,
 }
-PEOPLE = ("nobody walked", "late walker")
-KINDS = (*MODES, *DISK, *GATE, *OTHERS, *PEOPLE)  # a run in which one of these never struck proves nothing about it
+VEHICLE: dict[str, Trouble] = {"receiver unplugged": Troubles._receiver_unplugged}
+PEOPLE = ("nobody walked", "late walker", "card torn")
+# A run in which one of these never struck proves nothing about it.
+KINDS = (*MODES, *DISK, *GATE, *OTHERS, *VEHICLE, *PEOPLE)

@@ -14,19 +14,29 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from simulators import pki
+from simulators.card import SimulatedCard
+from simulators.card_issuer import CardIssuer
+from simulators.card_slot import MemoryModule, MemorySlot
 from simulators.clockwork import SimulatedClock
 from simulators.memory import MemoryGate, MemoryIndicator, MemoryParameters, MemoryReader
 from simulators.parameters import ParameterOffice
 from simulators.store import Disk, SimulatedStore
 from terminal.assemble import LaneParts, Parts
+from terminal.core.card import CardRules
 from terminal.core.entries import Draft, Entry
+from terminal.core.fares.trips import Role
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, PassageMode, Reading, Ref
 from terminal.core.parameters import Policies
+from terminal.core.phrases import Display
 from terminal.ports import RawParameters, StoreFull
+from terminal.runtime.card_path import CardParts
 from terminal.runtime.lane import LaneRules
 from tests.days.office import CapriciousHeadOffice, OfficeInProcess
-from tests.days.people import PHONES, Opening, phone
-from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Signalled, Walked
+from tests.days.people import PHONES, Crowd, Opening, linked, phone
+from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Shown, Signalled, Walked
+from tests.days.riders import RIDERS, purses
+from tests.days.road import Road
+from tests.days.trades import PLACES, trade_of
 
 TERMINAL = "site-1"
 MORNING_MS = 1_799_962_200_000  # half past five in the morning, in Beijing
@@ -37,8 +47,9 @@ POLL_S = 20.0
 class World:
     """Everything outside the terminal, and the record of the day."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, seed: int) -> None:
         self.random = random
+        self.trade = trade = trade_of(seed)
         self.clock = SimulatedClock(MORNING_MS)
         self.recorded = Recorded()
         self.troubles: Counter[str] = Counter()
@@ -48,14 +59,19 @@ class World:
         receipt, sealing = ec.generate_private_key(ec.SECP256R1()), x25519.X25519PrivateKey.generate()
         self.head_office = CapriciousHeadOffice(Path(":memory:"), receipt, sealing)
         self.parameters = ParameterOffice(
-            Path(), pki.public_halves(receipt, sealing), policies=Policies(hotline="12333", passage_s=PASSAGE_S)
+            Path(),
+            pki.public_halves(receipt, sealing),
+            policies=Policies(hotline="12333", passage_s=PASSAGE_S),
+            tariff=trade.tariff,
         )
         self.first = self.publish()  # an old set may come back one day
         self.source = MemoryParameters(self.first)
         self.office = OfficeInProcess(TERMINAL, self.head_office, random, self.troubles)
-        self.is_park = random.random() < 0.5
-        names = ["east", "west", "north"][: random.choice((2, 3))] if self.is_park else ["front", "rear"]
-        self.lanes = {name: LaneOutside(name, self) for name in names}
+        self.road = Road(PLACES, self.clock)
+        self.lanes = {name: LaneOutside(name, self, role) for name, role in trade.lanes.items()}
+        self.crowd = Crowd(trade.visits, trade.token, trade.tokens, purses(random) if trade.cards else [], self.account)
+        self.recorded.tariff = trade.tariff
+        self.recorded.loaded = {self.ref("tu", one.purse.number): one.loaded_fen for one in self.crowd.purses}
 
     def now_s(self) -> int:
         """What people's phones say."""
@@ -69,12 +85,31 @@ class World:
         """The next version; somebody more is blocked in it, and somebody is forgiven."""
         office = self.parameters
         office.blocks = office.blocks[-3:]
-        rider = phone(self.random.randrange(PHONES))
-        office.block(_medium_of(office, rider.account), lost=True)
+        office.block(self._somebody(), lost=True)
         office.version += 1
         self.recorded.blocked[office.version] = frozenset(Ref(bytes.fromhex(one.ref)) for one in office.blocks)
         self.newest = RawParameters(office.files(self.issued_ms()))
         return self.newest
+
+    def _somebody(self) -> Ref:
+        if self.trade.linked:
+            rider, _ = linked(self.random.randrange(RIDERS), self.account(0))
+            return self.ref("tu", rider.account)
+        return self.ref("tu", phone(self.random.randrange(PHONES)).account)
+
+    def account(self, rider: int) -> Ref:
+        """The account of a rider with two media."""
+        return self.ref("ssc", f"rider {rider}".encode())
+
+    def ref(self, namespace: str, number: bytes) -> Ref:
+        """The keyed hash of a number; it is the same every day."""
+        if (namespace, number) not in _REFS:
+            _REFS[namespace, number] = self.parameters.ref(namespace, number)
+        return _REFS[namespace, number]
+
+    def left_on_cards(self) -> dict[Ref, int]:
+        """What each purse holds now, by the card itself."""
+        return {self.ref("tu", one.purse.number): one.purse.files.balance_fen for one in self.crowd.purses}
 
     def issued_ms(self) -> int:
         """Now; the first set was made before the day began."""
@@ -82,12 +117,8 @@ class World:
 
     def parts(self) -> Parts:
         """What a terminal is made of today."""
-        store = RecordingStore(self.disk, self)
-        mode, service = (PassageMode.SENSOR, "admission") if self.is_park else (PassageMode.ASSUMED, "fare")
-        lanes = [
-            LaneParts(LaneRules(lane.name, service, mode), [lane.reader], lane.gate, [lane.indicator])
-            for lane in self.lanes.values()
-        ]
+        store, trade = RecordingStore(self.disk, self), self.trade
+        lanes = [lane.parts(trade.service, trade.passage, cards=trade.cards) for lane in self.lanes.values()]
         return Parts(
             terminal=TERMINAL,
             clock=self.clock,
@@ -97,47 +128,60 @@ class World:
             lanes=lanes,
             parameter_poll_s=POLL_S,
             random=Random(self.random.getrandbits(32)),
+            where=trade.where,
+            positions=self.road if trade.where.vehicle else None,
         )
 
     def power(self, on: bool) -> None:
         """Of every device."""
         for lane in self.lanes.values():
-            lane.reader.powered = lane.gate.powered = on
+            lane.reader.powered = lane.gate.powered = lane.slot.powered = on
 
 
-_REFS: dict[bytes, Ref] = {}
-
-
-def _medium_of(office: ParameterOffice, account: bytes) -> Ref:
-    """The keyed hash of a ride code's account; it is the same every day."""
-    if account not in _REFS:
-        _REFS[account] = office.ref("tu", account)
-    return _REFS[account]
+_REFS: dict[tuple[str, bytes], Ref] = {}
 
 
 class LaneOutside:
     """One lane's devices and the people before them."""
 
-    def __init__(self, name: str, world: World) -> None:
+    def __init__(self, name: str, world: World, role: Role) -> None:
         self.name = name
+        self.role = role
+        self.gets_off_only = role is Role.EXIT
         self.queue = asyncio.Lock()
         self.reader = MemoryReader(world.clock)
         self.gate = MemoryGate(world.clock, HOLD_S)
         self.indicator = MemoryIndicator()
+        self.slot = MemorySlot(world.clock)
+        self.module = MemoryModule(CardIssuer().module("510100000001" if name == "front" else "510100000002"))
         self.reader.on_read = self._read
         self.gate.on_open = self._opened
         self.gate.on_answer = self._unanswered
         self.gate.on_event = self._signalled
+        self.indicator.on_show = self._shown
+        self.slot.on_card = self._seen
         self._world = world
         self._openings: asyncio.Queue[Opening] = asyncio.Queue()
 
+    def parts(self, service: str, passage: PassageMode, *, cards: bool) -> LaneParts:
+        """This lane, as a terminal is put together of it."""
+        taken = CardParts([self.slot], self.module, CardRules(accepts=("transit_purse",))) if cards else CardParts()
+        rules = LaneRules(self.name, service, passage, role=self.role)
+        return LaneParts(rules, [self.reader], self.gate, [self.indicator], taken)
+
     def show(self, payload: bytes) -> None:
         """Hold out a code; what opened before was for somebody else."""
+        self._held_out(self.reader.show(payload))
+
+    def tap(self, card: SimulatedCard, *others: SimulatedCard) -> None:
+        """Hold a card there, others beside it."""
+        self._held_out(self.slot.tap(card, *others))
+
+    def _held_out(self, seen: bool) -> None:
         while not self._openings.empty():
             self._openings.get_nowait()
-        if self.reader.show(payload):
-            for tapped in self._world.taps:
-                tapped.set()
+        for tapped in self._world.taps if seen else ():
+            tapped.set()
 
     async def opening(self, within_s: float) -> Opening | None:
         """The gate's next opening, if it comes in time."""
@@ -156,9 +200,15 @@ class LaneOutside:
         """Count a trouble that somebody was."""
         self._world.troubles[trouble] += 1
 
-    def _read(self, payload: bytes, at: Reading) -> None:
+    def _seen(self, at: Reading) -> None:
         self._world.presented += 1
         self._world.tell(Read(self._world.clock.true_ms(), self.name, at))
+
+    def _shown(self, display: Display) -> None:
+        self._world.tell(Shown(self._world.clock.true_ms(), self.name, display.en, display.proof))
+
+    def _read(self, payload: bytes, at: Reading) -> None:
+        self._seen(at)
 
     def _opened(self, persons: int, ordered_at: Reading) -> None:
         self._world.tell(Opened(self._world.clock.true_ms(), self.name, persons, ordered_at.monotonic_ns))

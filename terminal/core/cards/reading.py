@@ -5,6 +5,8 @@ Laws of this file:
 - `payload` is the number the card goes by, as bytes: it is sealed as evidence and never logged.
 """
 
+import hashlib
+
 from terminal.core.cards.apdu import Answer
 from terminal.core.model import Credential, Instant, Reason, Ref, Refusal, Value, Verdict
 from terminal.core.parameters import ParameterSet
@@ -57,6 +59,8 @@ def digits(data: bytes) -> str:
 
 
 def one_use(refs: tuple[Ref, ...], at: Instant) -> tuple[Ref, ...]:
-    """Names of this one tap: a card, unlike a code, may be used as often as it is held out."""
-    stamp = at.utc_ms.to_bytes(8)
-    return tuple(Ref(ref[:1] + (ref + stamp)[-16:]) for ref in refs)
+    """Names of this one tap: a card, unlike a code, may be used as often as it is held out, also while the clock stands
+    behind the journal and its time does not move.
+    """
+    stamp = at.utc_ms.to_bytes(8) + at.monotonic_ns.to_bytes(8)
+    return tuple(Ref(ref[:1] + hashlib.sha256(ref + stamp).digest()[:16]) for ref in refs)

@@ -153,9 +153,10 @@ def is_offered(case: Case, offer: Offer) -> Outcome | None:
 
 
 def party_is_free(case: Case, offer: Offer) -> Outcome | None:
-    """What this party did a moment ago is still on its way to the disk: its sums are not known yet."""
+    """What this party did a moment ago is still on its way to the disk: its sums and its trip are not known yet."""
     pending = any(use.name is None for use in case.history.same_party)
-    return deny(case, Reason.GATE_BUSY) if pending and offer.effects else None
+    needs = bool(offer.effects) or offer.tap is Tap.ALIGHT
+    return deny(case, Reason.GATE_BUSY) if pending and needs else None
 
 
 def within_funds(case: Case, offer: Offer) -> Outcome | None:

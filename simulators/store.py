@@ -177,7 +177,7 @@ class SimulatedStore:
 
     def waiting(self) -> Sequence[Waiting]:
         """See the port."""
-        return ledger.waiting({party: kept for party, (_, kept) in self._ledgers.items()})
+        return ledger.waiting({party: kept for party, (_, kept) in self.disk.fold.ledgers.items()})
 
     def open_uses(self) -> Sequence[Use]:
         """See the port."""

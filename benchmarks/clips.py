@@ -91,7 +91,7 @@ class _Row(FrameSource):
         """The newest picture."""
         self._picture = JpegPicture(data, round(at_s * 1e9))
 
-    def newest(self, after_ns: int, within_s: float) -> JpegPicture | None:
+    def newest(self, after_ns: int, within_s: float, rest_ns: int = 0) -> JpegPicture | None:
         """See the source."""
         return self._picture
 

@@ -1,7 +1,8 @@
 """What the process that sees may still do once it has loaded its decoders: see, and tell.
 
 Laws of this file:
-- Limits hold everywhere: memory, open files, no file grows, no core is written.
+- Limits hold everywhere: memory, open files, no file grows.
+- No core is written of it, to a file or through a pipe: it would hold what people held out.
 - Where the kernel can (seccomp on x86_64 and aarch64) every system call that is not in the table is refused: nothing is
   executed, no process begun or touched, no file made, changed or removed; where the camera is at this machine, nothing
   goes into the network. A start of another program ends the process.
@@ -18,7 +19,7 @@ import struct
 from pathlib import Path
 
 OPEN_FILES = 64
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 KILL, REFUSE, NOT_THERE, ALLOW = 0x8000_0000, 0x0005_0000 | 1, 0x0005_0000 | 38, 0x7FFF_0000  # EPERM, ENOSYS
 LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06  # BPF: ld word absolute, jeq, jset, ret
@@ -78,6 +79,7 @@ def confine(memory_mib: int, *, device: bool, network: bool) -> bool:
     }
     for kind, limit in limits.items():
         resource.setrlimit(kind, (limit, limit))
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # RLIMIT_CORE is not asked where cores go to a program
     return _filter_calls(device=device, network=network)
 
 

@@ -3,7 +3,10 @@
 Laws of this file:
 - Only the newest picture counts. A thread of its own takes pictures as they come; whoever looks gets the last one, so a
   slow look costs pictures, never delay.
-- A picture's moment is its arrival, CLOCK_MONOTONIC; its age is the camera's health.
+- Whoever wants few pictures takes them himself, and lets the others lie where the kernel put them: each that is taken
+  wakes a processor, which costs an idle camera more than its bytes. The thread stands aside meanwhile.
+- A picture's moment is its arrival, CLOCK_MONOTONIC; its age is the camera's health. What lay waiting is never handed
+  on: when it came is not known.
 - A camera that ends, stalls or shows the very same picture for `FROZEN_S` is closed and opened again, with backoff.
 - A picture is decoded gray, at the scale asked for, when it is asked for. A picture that is
   none costs itself only.
@@ -25,6 +28,8 @@ Gray: TypeAlias = NDArray[np.uint8]
 SMALL_WIDTH = 160
 FROZEN_S = 5.0  # a sensor's noise never lets two pictures be the same, let alone those of five seconds
 DARK = 8  # gray levels between the darkest and the brightest spot, below which a camera has nothing to show
+REST_NS = 100_000_000  # pictures that nobody wants are left lying; no longer, they need room
+AWAY_NS = 5_000_000  # for less, what came meanwhile came now
 WAIT_S = (0.1, 2.0)  # first and longest wait before a source is opened again
 
 
@@ -55,8 +60,15 @@ class Picture(Protocol):
 class Camera(Protocol):
     """An open camera."""
 
-    def read(self) -> Picture:
-        """The next picture; blocks until it is there. Raises CameraLost."""
+    @property
+    def patient(self) -> bool:
+        """Whether what comes while nobody reads, for a tenth of a second, waits and holds nothing up."""
+
+    def read(self, within_s: float | None = None) -> Picture | None:
+        """The next picture; blocks until it is there, or that long: None. Raises CameraLost."""
+
+    def skip(self) -> int:
+        """Leave out the pictures that have come already; how many. Never blocks. Raises CameraLost."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -152,30 +164,41 @@ class FrameSource:
     def __init__(self, open_camera: Callable[[], Camera]) -> None:
         self.health = Health()
         self._open = open_camera
-        self._news = threading.Condition()
+        lock = threading.Lock()
+        self._news, self._back = threading.Condition(lock), threading.Condition(lock)
         self._newest: Picture | None = None
         self._wanted_ns = 0  # pictures before wake nobody
+        self._rests = False  # whoever looks would rather take few himself
+        self._lent: Camera | None = None  # to whoever looks
+        self._lost: CameraLost | None = None  # in his hands
         self._again = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._grab, name="grab", daemon=True)
         self._thread.start()
 
-    def newest(self, after_ns: int, within_s: float) -> Picture | None:
-        """The newest picture that arrived after `after_ns`; None when none comes within `within_s`."""
+    def newest(self, after_ns: int, within_s: float, rest_ns: int = 0) -> Picture | None:
+        """The newest picture that arrived `rest_ns` after `after_ns`; None when none comes within `within_s`."""
+        until_ns, wanted_ns, rests = now_ns() + round(within_s * 1e9), after_ns + rest_ns, rest_ns > 0
         with self._news:
-            self._wanted_ns = after_ns
-            self._news.wait_for(lambda: self._newest is not None and self._newest.arrived_ns > after_ns, within_s)
-            picture = self._newest
-        return picture if picture is not None and picture.arrived_ns > after_ns else None
+            self._wanted_ns, self._rests = wanted_ns, rests
+            if not rests:
+                self._take_back()
+            self._news.wait_for(lambda: self._has(wanted_ns) or (rests and self._lent is not None), within_s)
+            picture, camera = self._newest if self._has(wanted_ns) else None, self._lent
+        return picture if picture or not camera else self._take_one(camera, wanted_ns, until_ns)
 
     def reopen(self, trouble: str, hint: str) -> None:
         """Close the camera and open it again: what it shows is of no use."""
         self.health.trouble, self.health.hint = trouble, hint
-        self._again = True
+        with self._news:
+            self._again = True
+            self._take_back()
 
     def close(self) -> None:
         """Let go of the camera."""
-        self._closed.set()
+        with self._news:
+            self._closed.set()
+            self._take_back()
         self._thread.join(timeout=3.0)
 
     # ----------------------------------------------------------------------- the thread
@@ -197,7 +220,11 @@ class FrameSource:
         self.health.opened += 1
         try:
             while not (self._closed.is_set() or self._again):
-                self._put(camera.read())
+                if camera.patient and self._rests:
+                    self._lend(camera)
+                picture = camera.read()
+                if picture is not None:
+                    self._put(picture)
         finally:
             camera.close()
 
@@ -206,9 +233,59 @@ class FrameSource:
             self._newest = picture
             if picture.arrived_ns > self._wanted_ns:
                 self._news.notify_all()
-        self.health.arrived_ns = picture.arrived_ns
-        self.health.pictures += 1
+        self._passed(1, picture.arrived_ns)
+
+    def _passed(self, pictures: int, at_ns: int) -> None:
+        if not pictures:
+            return
+        self.health.arrived_ns = at_ns
+        self.health.pictures += pictures
         self.health.trouble, self.health.hint = "", ""
+
+    def _has(self, wanted_ns: int) -> bool:
+        return self._newest is not None and self._newest.arrived_ns > wanted_ns
+
+    # ----------------------------------------------------------------------- the loan
+
+    def _lend(self, camera: Camera) -> None:
+        """Stand aside until the camera is given back. Raises CameraLost, if it was lost meanwhile."""
+        with self._news:
+            if self._closed.is_set() or self._again:
+                return
+            self._lent = camera
+            self._news.notify_all()
+            self._back.wait_for(lambda: self._lent is None)
+            lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
+
+    def _take_back(self, lost: CameraLost | None = None) -> None:
+        """Have the thread go on; the lock is held."""
+        if self._lent is not None:
+            self._lent, self._lost = None, lost
+            self._back.notify()
+
+    def _take_one(self, camera: Camera, wanted_ns: int, until_ns: int) -> Picture | None:
+        """The first picture from then on, by whoever looks; where none comes the thread waits, and says why."""
+        at_ns = now_ns()
+        rests_until_ns = min(max(wanted_ns, at_ns), until_ns, at_ns + REST_NS)
+        if rests_until_ns > at_ns:
+            time.sleep((rests_until_ns - at_ns) / 1e9)
+        lost = None
+        try:
+            if rests_until_ns - self.health.arrived_ns > AWAY_NS:
+                self._passed(camera.skip(), rests_until_ns)
+            if rests_until_ns < wanted_ns:
+                return None
+            picture = camera.read(max(0, until_ns - now_ns()) / 1e9) if camera.patient else None
+        except CameraLost as error:
+            picture, lost = None, error
+        if picture is None:
+            with self._news:
+                self._take_back(lost)
+            return None
+        self._put(picture)
+        return picture
 
 
 def now_ns() -> int:

@@ -47,7 +47,7 @@ class Looker:
     def next(self, within_s: float) -> list[Look]:
         """Look at the next picture, if one comes in time; what it held, if it was looked at."""
         last_ns = self._last.arrived_ns if self._last is not None else 0
-        frame = self._source.newest(last_ns + (self._period_ns if self._at_rest else 0), within_s)
+        frame = self._source.newest(last_ns, within_s, max(1, self._period_ns) if self._at_rest else 0)
         if frame is None:
             return []
         self._last = frame

@@ -52,6 +52,8 @@ def open_camera(source: str, wanted: Wanted) -> Camera:
 class VideoCamera:
     """A camera or a file through cv2.VideoCapture."""
 
+    patient = False  # a driver keeps few pictures, and they would be the oldest
+
     def __init__(self, where: str, backend: int, wanted: Wanted) -> None:
         self._where = without_password(where)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
@@ -64,12 +66,16 @@ class VideoCamera:
         if backend == cv2.CAP_V4L2:
             self._ask(wanted)
 
-    def read(self) -> Picture:
-        """See the protocol."""
+    def read(self, within_s: float | None = None) -> Picture | None:
+        """See the protocol; OpenCV waits as long as it was told at the beginning."""
         taken, raw = self._capture.read()
         if not taken or raw is None:
             raise CameraLost(f"{self._where}: no picture", "look at the camera's plug and power")
         return picture_of(np.asarray(raw, np.uint8), now_ns())
+
+    def skip(self) -> int:
+        """See the protocol: nothing waits here."""
+        return 0
 
     def close(self) -> None:
         """See the protocol."""

@@ -87,6 +87,26 @@ def test_what_it_needs_works(what: str) -> None:
     assert tried(what)[:2] == (0, "went on")
 
 
+UNPRIVILEGED = """
+import codecs, ctypes, os
+from drivers.camera.confinement import confine
+codecs.lookup("ascii")  # while its file may be read
+if os.getuid() == 0:
+    os.setgid(65534), os.setuid(65534)
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # as it is after an exec
+print(os.stat("/proc/self/environ").st_uid == os.getuid())
+confine(64, device=False, network=False)
+print(os.stat("/proc/self/environ").st_uid == os.getuid())
+"""
+
+
+def test_no_core_is_written_of_it_also_where_a_program_takes_them() -> None:
+    """It is not dumpable, so the kernel gives its inside to root alone (proc(5)): whoever takes cores gets none."""
+    command = [sys.executable, "-c", UNPRIVILEGED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 @here
 def test_a_camera_at_this_machine_needs_no_network() -> None:
     """A process that looks at a device or a file can tell nobody but the daemon."""

@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from drivers.camera.frames import (
     now_ns,
 )
 from drivers.camera.video import Wanted, open_camera, picture_of
+from simulators import pki
 from simulators.painting import Held, Painter, Shown, jpeg
 
 PAINTER = Painter(640, 360, seed=1)
@@ -35,16 +37,19 @@ class MemoryCamera:
     """Pictures at a rate; `left` of them, then the plug is pulled."""
 
     def __init__(self, rate: float = 200.0, left: int = 10**9) -> None:
-        self.rate, self.left, self.closed = rate, left, False
+        self.rate, self.left, self.closed, self.patient = rate, left, False, False
         self.arrivals: list[int] = []
 
-    def read(self) -> Picture:
+    def read(self, within_s: float | None = None) -> Picture | None:
         if not self.left:
             raise CameraLost("no camera", "look at the plug")
         self.left -= 1
         time.sleep(1 / self.rate)
         self.arrivals.append(now_ns())
         return JpegPicture(JPEG, self.arrivals[-1])
+
+    def skip(self) -> int:
+        raise AssertionError("who is not patient is asked for each picture")
 
     def close(self) -> None:
         self.closed = True
@@ -201,10 +206,23 @@ class TestPicture:
 
 # --------------------------------------------------------------------------- over HTTP
 
+STREAM = b"multipart/x-mixed-replace; boundary=b"
+
+
+def behind_tls(line: socket.socket, certificate: Path) -> socket.socket:
+    """The server's end."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    return context.wrap_socket(line, server_side=True)
+
 
 @contextmanager
 def answering(
-    *parts: bytes, status: bytes = b"200 OK", kind: bytes = b"multipart/x-mixed-replace; boundary=b"
+    *parts: bytes,
+    status: bytes = b"200 OK",
+    kind: bytes = STREAM,
+    version: bytes = b"1.0",
+    tls: Path | None = None,
 ) -> Iterator[str]:
     """A server that gives one answer to each who connects, and then says nothing more."""
     listening = socket.create_server(("127.0.0.1", 0))
@@ -217,16 +235,16 @@ def answering(
                 line, _ = listening.accept()
             except OSError:
                 return
-            held.append(line)
+            held.append(line := behind_tls(line, tls) if tls else line)
             asked.append(line.recv(4096))
-            line.sendall(b"HTTP/1.0 " + status + b"\r\nContent-Type: " + kind + b"\r\n\r\n" + b"".join(parts))
+            line.sendall(b"HTTP/%b %b\r\nContent-Type: %b\r\n\r\n" % (version, status, kind) + b"".join(parts))
             if parts and parts[-1] == b"":
                 line.shutdown(socket.SHUT_RDWR)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"http://somebody:secret@127.0.0.1:{listening.getsockname()[1]}/s?channel=1"
+        yield f"http{'s' if tls else ''}://somebody:secret@127.0.0.1:{listening.getsockname()[1]}/s?channel=1"
         if asked:
             assert b"GET /s?channel=1 HTTP" in asked[0] and b"Authorization: Basic c29tZWJvZHk6c2VjcmV0" in asked[0]
     finally:
@@ -243,15 +261,49 @@ def part(data: bytes, *, stated: bool = True) -> bytes:
     return b"--b\r\nContent-Type: image/jpeg\r\n" + length + b"\r\n" + data + b"\r\n"
 
 
+def chunk(data: bytes) -> bytes:
+    """As HTTP/1.1 cuts an answer of unknown length."""
+    return b"%x\r\n" % len(data) + data + b"\r\n"
+
+
 @pytest.mark.parametrize("stated", [True, False], ids=["lengths stated", "lengths not stated"])
-def test_pictures_come_whole(stated: bool) -> None:
-    """With and without a Content-Length; a part ends where the next begins."""
+@pytest.mark.parametrize("chunked", [False, True], ids=["plain", "in chunks"])
+def test_pictures_come_whole(stated: bool, chunked: bool) -> None:
+    """With and without a Content-Length; a part ends where the next begins. Chunks may end anywhere."""
     first, second = JPEG, JPEG + b"\n--not a boundary\r\n"
-    with answering(part(first, stated=stated), part(second, stated=stated), b"--b\r\n") as url:
+    sent = part(first, stated=stated) + part(second, stated=stated) + b"--b\r\n"
+    kind = STREAM + b"\r\nTransfer-Encoding: chunked" * chunked
+    pieces = [chunk(sent[at : at + 1000]) for at in range(0, len(sent), 1000)] if chunked else [sent]
+    with answering(*pieces, kind=kind, version=b"1.1") as url:
         camera = mjpeg.MjpegCamera(url)
         read = [camera.read() for _ in range(2)]
+        assert camera.patient is not chunked
         camera.close()
-    assert [one._data.tobytes() for one in read] == [first, second]
+    assert [one._data.tobytes() for one in read if one is not None] == [first, second]
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["to its end", "a stalled one"])
+def test_pictures_come_through_tls(answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a camera whose certificate we trust; one that says nothing more is lost in time."""
+    authority = pki.Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    monkeypatch.setattr(mjpeg, "READ_S", 2.0 if answers else 0.3)
+    with answering(part(JPEG), *[b""] * answers, tls=authority.issue("camera", server=True)) as url:
+        camera = mjpeg.MjpegCamera(url)
+        read = camera.read()
+        assert read is not None and read._data.tobytes() == JPEG and not camera.patient
+        with pytest.raises(CameraLost):
+            camera.read()
+        camera.close()
+
+
+def first_picture(url: str) -> None:
+    """As far as that."""
+    camera = mjpeg.MjpegCamera(url)
+    try:
+        camera.read()
+    finally:
+        camera.close()
 
 
 @pytest.mark.parametrize(
@@ -267,22 +319,19 @@ def test_pictures_come_whole(stated: bool) -> None:
 )
 def test_a_stream_that_is_none_is_a_lost_camera(parts: tuple[bytes, ...]) -> None:
     """Never anything else, and no password in what is told."""
-    with answering(*parts) as url:
-        camera = mjpeg.MjpegCamera(url)
-        with pytest.raises(CameraLost) as caught:
-            camera.read()
-        camera.close()
+    with answering(*parts) as url, pytest.raises(CameraLost) as caught:
+        first_picture(url)
     assert caught.value.hint and "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [{"status": b"401 Unauthorized"}, {"kind": b"text/html"}, {"status": b"999"}],
+    ("status", "kind"),
+    [(b"401 Unauthorized", STREAM), (b"200 OK", b"text/html"), (b"999", STREAM)],
     ids=["may not see it", "a web page", "no HTTP"],
 )
-def test_an_answer_that_is_no_stream_is_a_lost_camera(answer: dict[str, bytes]) -> None:
+def test_an_answer_that_is_no_stream_is_a_lost_camera(status: bytes, kind: bytes) -> None:
     """With what to try."""
-    with answering(b"", **answer) as url, pytest.raises(CameraLost) as caught:
+    with answering(b"", status=status, kind=kind) as url, pytest.raises(CameraLost) as caught:
         mjpeg.MjpegCamera(url)
     assert caught.value.hint and "secret" not in str(caught.value)
 
@@ -310,7 +359,7 @@ def test_a_file_is_read_through_opencv(tmp_path: Path) -> None:
         writer.write(PAINTER.picture((), number))
     writer.release()
     camera = open_camera(f"file:{tmp_path / 'clip.avi'}", Wanted())
-    assert [camera.read().gray().shape for _ in range(3)] == [(360, 640)] * 3
+    assert [picture.gray().shape for _ in range(3) if (picture := camera.read())] == [(360, 640)] * 3
     with pytest.raises(CameraLost):
         camera.read()
     camera.close()

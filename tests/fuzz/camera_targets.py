@@ -5,12 +5,12 @@ Laws of this file:
 - A stream is pictures, or a lost camera.
 """
 
-import http.client
 import io
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from drivers.camera.frames import CameraLost
+from drivers.camera.inlet import ROOM, Inlet
 from drivers.camera.messages import (
     LONGEST_PAYLOAD,
     MOST_SYMBOLS,
@@ -23,7 +23,7 @@ from drivers.camera.messages import (
     Seen,
     encode,
 )
-from drivers.camera.mjpeg import MjpegCamera
+from drivers.camera.mjpeg import LONGEST_PICTURE, MOST_SKIPPED, MjpegCamera
 
 
 def messages(data: bytes) -> None:
@@ -46,13 +46,22 @@ def message_seeds() -> list[bytes]:
 
 
 def stream(data: bytes) -> None:
-    """Whatever a camera sends once it has answered."""
-    camera: Any = object.__new__(MjpegCamera)
-    camera._where, camera._boundary, camera._at_boundary = "camera", b"--b", False
-    camera._stream, camera._connection = io.BytesIO(data), http.client.HTTPConnection("camera")
+    """Whatever a camera sends once it has answered; taken picture by picture, and left out."""
+    camera, read = _camera(data), 0
     with suppress(CameraLost):
-        while True:
-            assert camera.read()._data.size <= len(data)
+        while (picture := camera.read()) is not None:
+            assert picture._data.size <= len(data)
+            read += 1
+    assert len(camera._inlet._held) <= max(ROOM, 2 * (LONGEST_PICTURE + ROOM))
+    with suppress(CameraLost):
+        assert _camera(data).skip() >= min(read, MOST_SKIPPED)
+
+
+def _camera(data: bytes) -> MjpegCamera:
+    camera: Any = object.__new__(MjpegCamera)  # without the connection
+    camera._where, camera._longest, camera._waited, camera._stream = "camera", 0, 0, io.BytesIO(data)
+    camera._read_from(Inlet(lambda free, wait: camera._stream.readinto(free)), b"--b")
+    return cast("MjpegCamera", camera)
 
 
 def stream_seeds() -> list[bytes]:

@@ -22,6 +22,7 @@ REGISTRY: dict[str, str] = {
     "office.https": "drivers.office.https:open",
     "item.pcsc15693": "drivers.item.pcsc15693:open",
     "library.sip2": "drivers.library.sip2:open",
+    "screen.socket": "drivers.screen.socket:open",
     "position.nmea": "drivers.position.nmea:open",
     "parameters.directory": "drivers.parameters.directory:open",
 }

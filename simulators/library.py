@@ -49,6 +49,7 @@ class Library:
         self.blocked: set[str] = set()
         self.copies: dict[str, Copy] = {}
         self.lent: list[tuple[str, str]] = []  # every loan it made: reader, barcode
+        self.on_lent: Callable[[str], None] = lambda barcode: None
         self.heard: list[str] = []
         self.trouble: Callable[[str], str | None] = lambda code: None
         self.troubles: Counter[str] = Counter()
@@ -230,6 +231,7 @@ class Library:
             return "blocked"
         copy.lent_to, copy.due = reader, due or "20270214    235959"
         self.lent.append((reader, barcode))
+        self.on_lent(barcode)
         return ""
 
     def undo(self, barcode: str) -> None:

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 from simulators import pcscd
 from simulators.card_hall import CardHall
 from simulators.gate import Board, Turnstile
+from simulators.library_hall import LibraryHall
 from simulators.people import Crowd, Visitor
 from simulators.scan_module import ScanModule, Trouble
 from terminal.core.model import Ref
@@ -63,6 +64,7 @@ class Site:
         self.camera: Camera | None = None
         self.no_cards = pcscd.missing()  # why there is no card gate
         self.cards = None if self.no_cards else CardHall(directory, self.tell, Random(seed))
+        self.library = LibraryHall(directory, self.tell, Random(seed))
 
     def tell(self, kind: str, **what: Any) -> None:
         """One line in the events file."""
@@ -81,6 +83,7 @@ class Site:
             await self._place(name, who, scan)
         if self.cards is not None:
             await self.cards.build()
+        await self.library.build()
         try:
             from simulators.camera import Camera  # OpenCV paints; without it there is no such lane
         except ImportError:
@@ -114,6 +117,7 @@ class Site:
                 tasks.create_task(self._people(place, Random(self._random.random())))
             if self.cards is not None:
                 tasks.create_task(self.cards.live(self._stop_people))
+            tasks.create_task(self.library.live(self._stop_people))
             tasks.create_task(self._pull_plugs(Random(self._random.random())))
 
     async def close(self) -> None:
@@ -125,6 +129,7 @@ class Site:
             await self.camera.close()
         if self.cards is not None:
             await self.cards.close()
+        await self.library.close()
         self._events.close()
 
     # ----------------------------------------------------------------------- people
@@ -224,7 +229,12 @@ async def _main(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, site.send_home)  # Ctrl-C is the demo's affair
     socket = None if site.cards is None else str(site.cards.service.socket)
-    there = {"camera": site.camera.url if site.camera else None, "pcscd": socket, "no_cards": site.no_cards}
+    there: dict[str, Any] = {
+        "camera": site.camera.url if site.camera else None,
+        "pcscd": socket,
+        "no_cards": site.no_cards,
+    }
+    there["sip2"] = site.library.port
     print(json.dumps({"ready": True} | there), flush=True)
     living = asyncio.create_task(site.live())
     await stop.wait()

@@ -21,15 +21,16 @@ import msgspec
 from drivers.clock import SystemClock
 from terminal import __version__
 from terminal.core import sm2
-from terminal.core.cards import APPLICATIONS, transit_purse, uid_card
 from terminal.core.debit import DebitState
 from terminal.core.entries import Alarm, DebitSettled, Fact, ParametersChanged, PassageUnknown, Started, Stopped
 from terminal.core.ledger import Where
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
 from terminal.core.retention import RetentionRules
+from terminal.core.services import VISITS
 from terminal.core.time import settle
-from terminal.opening import check_service, gate_of, open_board, open_device, open_wired
+from terminal.opening import check_service, gate_of, open_board, open_cards, open_device, open_wired
+from terminal.opening_library import library
 from terminal.ports import (
     Clock,
     CodeReader,
@@ -331,16 +332,7 @@ def assemble(settings: Settings) -> Terminal:
 def build(settings: Settings) -> Parts:
     """The parts a configuration describes."""
     clock = SystemClock()
-    state_dir = Path(settings.terminal.state_dir)
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            str(settings.file),
-            "terminal",
-            f"state_dir {state_dir}: {error.strerror}",
-            "name a directory the terminal's user may write to",
-        ) from error
+    state_dir = _state_dir(settings)
     store = settings.store
     if not store.options.get("path"):
         store = msgspec.structs.replace(store, options={**store.options, "path": str(state_dir / "journal")})
@@ -352,7 +344,8 @@ def build(settings: Settings) -> Parts:
         store=open_device(settings, store, clock),
         parameters=open_device(settings, settings.parameters, clock),
         office=open_device(settings, settings.office, clock),
-        lanes=[_lane(settings, lane, boards, clock, console) for lane in settings.lanes],
+        lanes=[_lane(settings, lane, boards, clock, console) for lane in settings.lanes if lane.service not in VISITS],
+        library=None if settings.library is None else library(settings, settings.library, clock, console),
         state_dir=state_dir,
         where=_where(settings.vehicle),
         positions=None if settings.position is None else open_device(settings, settings.position, clock),
@@ -365,6 +358,21 @@ def build(settings: Settings) -> Parts:
         upload_rules=settings.upload,
         retention=settings.journal,
     )
+
+
+def _state_dir(settings: Settings) -> Path:
+    """Made where it is not there. Raises SettingsError."""
+    state_dir = Path(settings.terminal.state_dir)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            str(settings.file),
+            "terminal",
+            f"state_dir {state_dir}: {error.strerror}",
+            "name a directory the terminal's user may write to",
+        ) from error
+    return state_dir
 
 
 def _where(vehicle: VehicleSettings) -> Where:
@@ -397,20 +405,5 @@ def _lane(
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         gate=open_wired(settings, gate_of(lane), boards, clock, "gate"),
         indicators=[*(open_wired(settings, device, boards, clock, "lamp") for device in lane.indicators), *screens],
-        cards=_cards(settings, lane, clock),
+        cards=open_cards(settings, lane, clock),
     )
-
-
-def _cards(settings: Settings, lane: LaneSettings, clock: Clock) -> CardParts:
-    """The card slots of a lane, with what it takes and its secure module."""
-    module = None if lane.module is None else open_device(settings, lane.module, clock)
-    cards, where = lane.cards, f"lanes.{lane.name}.cards"
-    known = (*APPLICATIONS, uid_card.NAME)
-    unknown = [name for name in cards.accepts if name not in known]
-    if unknown:
-        raise SettingsError(str(settings.file), where, f"no application {unknown[0]!r}", f"known: {', '.join(known)}")
-    if transit_purse.NAME in cards.accepts and module is None:
-        hint = f"add a [lanes.{lane.name}.module] table: a purse is never debited without its secure module"
-        raise SettingsError(str(settings.file), where, "a purse without a secure module", hint)
-    slots = [open_device(settings, slot, clock) for slot in lane.slots]
-    return CardParts(slots=slots, module=module, rules=cards)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import drivers
+from terminal.core.cards import APPLICATIONS, transit_purse, uid_card
 from terminal.core.services import SERVICES, VISITS
 from terminal.ports import (
     CardSlot,
@@ -17,13 +18,17 @@ from terminal.ports import (
     CodeReader,
     Gate,
     Indicator,
+    ItemReader,
+    LibrarySystem,
     Office,
     ParameterSource,
     Positions,
     PowerInput,
+    Screen,
     SecureModule,
     Store,
 )
+from terminal.runtime.card_path import CardParts
 from terminal.settings import Device, LaneSettings, Settings, SettingsError, driver_settings
 
 
@@ -45,6 +50,9 @@ KINDS: dict[str, Kind] = {
     "slots": Kind(CardSlot, "card reader", "card.pcsc or card.pn532; code readers stand under readers"),
     "module": Kind(SecureModule, "secure module", "secure_module.pcsc"),
     "gate": Kind(Gate, "gate", 'gate.none, or a board: board = "NAME"'),
+    "items": Kind(ItemReader, "pad", "item.pcsc15693"),
+    "screens": Kind(Screen, "kiosk's screen", "screen.socket"),
+    "system": Kind(LibrarySystem, "library system", "library.sip2"),
     "indicators": Kind(Indicator, "indicator", 'indicator.memory, or a board: board = "NAME"'),
 }
 
@@ -96,3 +104,18 @@ def check_service(settings: Settings, lane: LaneSettings) -> None:
 def gate_of(lane: LaneSettings) -> Device:
     """The lane's gate; one that opens nothing where none is named."""
     return lane.gate or Device(section=f"lanes.{lane.name}.gate", driver="gate.none", board=None, options={})
+
+
+def open_cards(settings: Settings, lane: LaneSettings, clock: Clock) -> CardParts:
+    """The card slots of a lane, with what it takes and its secure module."""
+    module = None if lane.module is None else open_device(settings, lane.module, clock)
+    cards, where = lane.cards, f"lanes.{lane.name}.cards"
+    known = (*APPLICATIONS, uid_card.NAME)
+    unknown = [name for name in cards.accepts if name not in known]
+    if unknown:
+        raise SettingsError(str(settings.file), where, f"no application {unknown[0]!r}", f"known: {', '.join(known)}")
+    if transit_purse.NAME in cards.accepts and module is None:
+        hint = f"add a [lanes.{lane.name}.module] table: a purse is never debited without its secure module"
+        raise SettingsError(str(settings.file), where, "a purse without a secure module", hint)
+    slots = [open_device(settings, slot, clock) for slot in lane.slots]
+    return CardParts(slots=slots, module=module, rules=cards)

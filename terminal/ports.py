@@ -208,6 +208,7 @@ class Indicator(Protocol):
         """Show at once; replaces what was shown. Raises DeviceError when the device is gone."""
 
 
+@runtime_checkable
 class Screen(Protocol):
     """A kiosk's screen: pages out, presses in."""
 
@@ -330,6 +331,7 @@ class LibraryError(Exception):
         self.silence = silence
 
 
+@runtime_checkable
 class LibrarySystem(Protocol):
     """A library's own system. Every question raises LibraryError; "not ok" is an answer. Times are Unix milliseconds.
 
@@ -376,6 +378,7 @@ class LibrarySystem(Protocol):
         """Let go of the line."""
 
 
+@runtime_checkable
 class ItemReader(Protocol):
     """A kiosk's pad: what books lie on it, and the security that a door looks at (ISO 28560)."""
 

@@ -17,10 +17,21 @@ from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.core.fares.trips import Role
 from terminal.core.model import PassageMode, Value
 from terminal.core.retention import LEAST_DAYS, RetentionRules
+from terminal.core.screen import Language
+from terminal.core.services import VISITS
+from terminal.core.services.loan_rules import OfflinePolicy
 from terminal.runtime.uploader import UploadRules
 
 T = TypeVar("T", bound=msgspec.Struct)
-PATH_KEYS = ("path", "state_dir", "ca", "certificate", "key", "voices")  # resolved against the file's directory
+PATH_KEYS = (
+    "path",
+    "state_dir",
+    "ca",
+    "certificate",
+    "key",
+    "voices",
+    "reader_links",
+)  # resolved against the file's directory
 SERIAL = "serial:"
 
 
@@ -74,6 +85,8 @@ class LaneSettings(Value, frozen=True):
     slots: tuple[Device, ...] = ()  # card readers
     module: Device | None = None  # the PSAM
     cards: CardRules = CardRules()
+    items: Device | None = None  # a kiosk's pad
+    screens: tuple[Device, ...] = ()  # a kiosk's, besides those of [console]
 
 
 class TerminalSettings(Value, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +107,21 @@ class VehicleSettings(Value, frozen=True, forbid_unknown_fields=True):
     stop: str = ""
     radius_m: int = 60  # a position so near reaches a stop
     position: dict[str, Any] | None = None
+
+
+class LibrarySettings(Value, frozen=True, forbid_unknown_fields=True):
+    """`[library]`: what a library's kiosks share."""
+
+    system: dict[str, Any]
+    key: str  # file with the site's own key: 64 hexadecimal digits
+    reader_links: str = ""  # which reader a card belongs to; made at the desk, sealed
+    books: str = "[0-9]{6,20}"  # what a book's barcode looks like; whatever else is scanned is somebody's code
+    language: Language = Language.ZH
+    privacy_s: Annotated[float, msgspec.Meta(ge=5)] = 30.0
+    listed: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20  # loans of an account that are looked up one by one
+    retry_s: Annotated[float, msgspec.Meta(ge=0.1)] = 5.0
+    patience_h: Annotated[float, msgspec.Meta(ge=0)] = 24.0
+    offline: OfflinePolicy = OfflinePolicy()
 
 
 class PanelSettings(Value, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +146,7 @@ class Settings(Value, frozen=True):
     vehicle: VehicleSettings = VehicleSettings()
     position: Device | None = None
     panel: Path | None = None
+    library: LibrarySettings | None = None
     console: ConsoleRules | None = None
 
 
@@ -133,6 +162,8 @@ class _Lane(Value, frozen=True, forbid_unknown_fields=True):
     when_unwritable: str = "shut"
     role: Role = Role.ANY
     zone: str = ""
+    items: dict[str, Any] | None = None
+    screens: list[dict[str, Any]] = []
 
 
 class _File(Value, frozen=True, forbid_unknown_fields=True):
@@ -147,6 +178,7 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     journal: dict[str, Any] = {}
     vehicle: dict[str, Any] = {}
     panel: dict[str, Any] | None = None
+    library: dict[str, Any] | None = None
     console: dict[str, Any] | None = None
 
 
@@ -177,6 +209,7 @@ def load(path: Path) -> Settings:
         vehicle=vehicle,
         position=None if vehicle.position is None else _device("vehicle.position", vehicle.position),
         panel=None if raw.panel is None else _panel(name, raw.panel, terminal),
+        library=None if raw.library is None else _convert(name, "library", raw.library, LibrarySettings),
         console=None if raw.console is None else _convert(name, "console", raw.console, ConsoleRules),
     )
     _check(name, settings)
@@ -203,6 +236,8 @@ def _lane(name: str, lane: _Lane) -> LaneSettings:
         slots=tuple(_device(f"{where}.slots[{n}]", table) for n, table in enumerate(lane.slots)),
         module=None if lane.module is None else _device(f"{where}.module", lane.module),
         cards=_convert(name, f"{where}.cards", lane.cards, CardSettings).rules(),
+        items=None if lane.items is None else _device(f"{where}.items", lane.items),
+        screens=tuple(_device(f"{where}.screens[{n}]", table) for n, table in enumerate(lane.screens)),
     )
 
 
@@ -230,12 +265,25 @@ def _check(file: str, settings: Settings) -> None:
             raise SettingsError(file, where, "no readers", f"add a [[{where}.readers]] or [[{where}.slots]] table")
         for device in (lane.gate, *lane.indicators, *lane.readers, *lane.slots, lane.module):
             _check_wired(file, device, settings.boards)
+        _check_kiosk(file, lane, settings.library)
     _check_wired(file, settings.power, settings.boards)
     own = (settings.store, settings.parameters, settings.office, *settings.boards.values())
     for device in own if settings.position is None else (*own, settings.position):
         if device.driver is None:
             raise SettingsError(file, device.section, "missing key driver", "name the driver, such as office.https")
         _check_name(file, device, "driver", device.driver)
+
+
+def _check_kiosk(file: str, lane: LaneSettings, library: LibrarySettings | None) -> None:
+    """A library's kiosk, and nothing else, has a pad and screens of its own."""
+    where, is_kiosk = f"lanes.{lane.name}", lane.service in VISITS
+    if is_kiosk and library is None:
+        raise SettingsError(file, where, f"{lane.service} without a library", "add a [library] table")
+    if not is_kiosk and (lane.items is not None or lane.screens):
+        raise SettingsError(file, where, f"{lane.service} has no items and no screens", "those are a kiosk's")
+    for device in (lane.items, *lane.screens):
+        if device is not None and device.driver is None:
+            raise SettingsError(file, device.section, "missing key driver", "name the driver, such as item.pcsc15693")
 
 
 def _check_wired(file: str, device: Device | None, boards: dict[str, Device]) -> None:

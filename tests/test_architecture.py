@@ -72,6 +72,7 @@ KINDS = (
     "parameters",
     "position",
     "scan",
+    "screen",
     "store",
 )  # drivers never import each other's kind
 STANDS_ON = {("item", "card")}  # but a pad of PC/SC readers stands on what talks to pcscd
@@ -279,7 +280,7 @@ def test_every_kind_of_driver_has_something_to_stand_against() -> None:
         "parameters": "simulators/parameters.py",
         "position": "simulators/route.py", "card": "simulators/pn532.py",
         "secure_module": "simulators/virtual_reader.py",
-        "library": "simulators/library.py", "item": "simulators/item_reader.py",
+        "library": "simulators/library.py", "item": "simulators/item_reader.py", "screen": "simulators/kiosk.py",
     }  # fmt: skip
     assert {name.split(".")[0] for name in drivers.REGISTRY} == set(stands)
     assert all((ROOT / path).exists() for path in stands.values())

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from drivers.clock import SystemClock
-from terminal import assemble
+from terminal import opening
 from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.settings import SettingsError, load
 
@@ -50,4 +50,4 @@ def test_what_cannot_be_served(accepts: tuple[str, ...], told: str) -> None:
     settings = load(METRO)
     lane = msgspec.structs.replace(settings.lanes[0], module=None, cards=CardRules(accepts=accepts))
     with pytest.raises(SettingsError, match=told):
-        assemble._cards(settings, lane, SystemClock())
+        opening.open_cards(settings, lane, SystemClock())

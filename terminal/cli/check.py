@@ -24,7 +24,9 @@ from terminal.cli import exit_codes
 from terminal.core import sm2
 from terminal.core.model import PassageMode
 from terminal.core.parameters_load import ParametersError, load
+from terminal.core.services import VISITS
 from terminal.opening import check_service, gate_of, open_board, open_device, open_wired
+from terminal.opening_library import site_key, system_of
 from terminal.ports import Clock, DeviceError, Gate
 from terminal.settings import SERIAL, Device, LaneSettings, Settings, SettingsError
 from terminal.settings import load as load_settings
@@ -68,6 +70,7 @@ def check(settings: Settings) -> Iterator[Line]:
     yield _certificate(settings)
     gates: dict[str, Gate] = {}
     yield from _devices(settings, gates)
+    yield from _library(settings)
     yield from _parameters(settings, gates)
 
 
@@ -104,6 +107,21 @@ def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
         gates.update((lane.name, gate) for gate in found.values() if isinstance(gate, Gate))
         for indicator in lane.indicators:
             yield from wired(indicator, "lamp", {})
+        for device in (*lane.screens, *([] if lane.items is None else [lane.items])):
+            yield _asked(device.section, functools.partial(open_device, settings, device, clock))
+
+
+def _library(settings: Settings) -> Iterator[Line]:
+    """The library system's settings, the site's key, and who is linked."""
+    shared = settings.library
+    if shared is None:
+        return
+    yield _asked("library.system", functools.partial(open_device, settings, system_of(shared), SystemClock()))
+    yield _asked(f"library key {shared.key}", functools.partial(site_key, settings, shared))
+    links = Path(shared.reader_links)
+    there = bool(shared.reader_links) and links.is_file()
+    hint = "nobody can sign in: link a card with `terminal library link`, or copy the table of another kiosk"
+    yield Line(f"reader links {links}", "" if there else "are not there", hint)
 
 
 def _cards(settings: Settings, lane: LaneSettings, clock: Clock) -> Iterator[Line]:
@@ -212,6 +230,8 @@ def _parameters(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
         return
     yield Line(f"parameters, version {found.version}")
     for lane in settings.lanes:
+        if lane.service in VISITS:
+            continue  # a kiosk sells nothing
         served = any(lane.service in product.services for product in found.tariff.products)
         yield Line(
             f"products of {lane.service}, lane {lane.name}",

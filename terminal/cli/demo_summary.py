@@ -18,8 +18,11 @@ import msgspec
 from rich.table import Table
 
 from drivers.store import recovery, tables
+from terminal.cli import demo_library
 from terminal.core.entries import Decided, Entry, decode
 from terminal.core.model import Verdict
+
+NEVER = ("missing", "office_duplicates", "openings_without_entry", "loans_lost")  # what must be 0
 
 Names = set[tuple[str, bytes, int]]
 
@@ -59,6 +62,7 @@ def summary(
         }
         | _cameras(directory, terminals, events)
         | _cards(events)
+        | demo_library.figures(directory, written, events)
     )
 
 

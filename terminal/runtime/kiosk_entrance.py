@@ -65,13 +65,15 @@ class Entrance:
             found[name] = functools.partial(self._read, name, reader)
         for name, slot in self._slots.items():
             found[name] = functools.partial(self._read_cards, name, slot)
+        if isinstance(self._parts.items, Watching):
+            self._parts.items.on_alive = self.health[pad_name(self._parts)].works
         if self._parts.items is not None:
             found[pad_name(self._parts)] = functools.partial(self._read_pad, self._parts.items)
         return found
 
     def status(self) -> dict[str, Any]:
         """Figures of readers that have some."""
-        watching = (*self._readers.items(), *self._slots.items())
+        watching = (*self._readers.items(), *self._slots.items(), (pad_name(self._parts), self._parts.items))
         return {name: one.status() for name, one in watching if isinstance(one, Watching)}
 
     # ----------------------------------------------------------------------- devices

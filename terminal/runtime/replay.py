@@ -1,7 +1,7 @@
 """Tells the library system what happened while it was away, record by record, once it answers.
 
 Laws of this file:
-- In the order things happened; a record that waits, or that was refused, holds up only those of its own book.
+- In the order things happened; a record that waits holds up those of its own book only, one that was refused nobody.
 - An entry says that a record is about to be told before it is, and what came of it when it was: after a crash nothing
   is told twice unasked, and nothing is forgotten.
 - A record that cannot be opened (another key) goes to the librarian's list like one that is refused.
@@ -122,7 +122,7 @@ class Replay:
                 again |= not done
                 if not self._link.answers.is_set():
                     return False  # run waits until it answers again
-            if content is not None and name in self._waiting:
+            if name in self._waiting and self._waiting[name].listed is None:
                 held.add(book)
         return again
 

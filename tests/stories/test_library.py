@@ -242,6 +242,19 @@ async def test_what_happens_to_a_book_comes_behind_what_happened_before(desk: De
 
 
 @kiosk
+async def test_a_refused_record_holds_up_nothing_of_its_book(desk: Desk) -> None:
+    """The loan is on the list; that the book came back is told all the same."""
+    desk.library.dialect.ignores_no_block = True
+    desk.library.blocked.add("R-1")
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    await desk.gives_back("B-1")
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("listed", "loan_refused"), ("done", "returned")]
+
+
+@kiosk
 async def test_a_full_disk_releases_nothing(desk: Desk) -> None:
     """What cannot be written is not lent: the library system takes it back, and the door would alarm."""
     await desk.tap(card_of("amber"))

@@ -42,10 +42,12 @@ from terminal.core.parameters import (
     TripFares,
 )
 from terminal.core.parameters_load import load
+from terminal.core.tariff import Band, FareTable, Line, Measure, Stop, TapOut
 
 LINK_KEY = hashlib.sha256(b"onecard synthetic link key").hexdigest()
 IDENTITY_PASS = (BlockScope.IDENTITY, BlockScope.PASS)
 
+STAGES = tuple(Band(up_to=stages, fare_fen=100 + 100 * stages) for stages in range(3))
 TARIFF = Tariff(
     products=(
         Product(
@@ -101,7 +103,9 @@ TARIFF = Tariff(
             who=(Condition(card_type="00"), Condition(card_type="02"), Condition(card_type="03")),
             pass_back=PassBack(window_s=60, companions=3),
         ),
-    )
+    ),
+    fares={"trip": FareTable(measure=Measure.STAGES, bands=STAGES, tap_out=TapOut(longest_s=4 * 3600))},
+    lines={"7": Line(stops=tuple(Stop(id=f"{n}", stage=n, code=f"0007000{n}") for n in (1, 2, 3)))},
 )
 
 
@@ -120,7 +124,7 @@ CARDS = Cards(
             Product(id="purse-day", services=("admission",), fare_fen=1000, scopes=(BlockScope.PURSE,)),
         ),
         trips=TripFares(
-            fares={"0001": {"0001": 100, "0002": 200, "0003": 300}, "0002": {"0001": 200, "0003": 200}},
+            fare="trip",
             max_fare_fen=600,
         ),
         city="5101",
@@ -203,6 +207,15 @@ class ParameterOffice:
             "deny": Deny(blocks=tuple(self.blocks)),
             "status": Status(lists=self.status),
             "office": self.office,
-            "cards": self.cards,
+            "cards": _priced(self.cards, self.tariff),
             "bookings": self.bookings,
         }
+
+
+def _priced(cards: Cards, tariff: Tariff) -> Cards:
+    """Cards as an operator of this tariff writes them: where it has no fare for a card's trip, none is named."""
+    purse = cards.purse
+    if purse is None or purse.trips.fare in tariff.fares:
+        return cards
+    trips = msgspec.structs.replace(purse.trips, fare="")
+    return msgspec.structs.replace(cards, purse=msgspec.structs.replace(purse, trips=trips))

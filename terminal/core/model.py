@@ -208,6 +208,8 @@ class DebitPurse(Value, frozen=True, tag=True):
     amount_fen: int
     kind: DebitKind
     charge: Charge
+    line: str = "0000"  # where, as the card keeps it
+    station: str = "0000"
 
 
 class LockPurse(Value, frozen=True, tag=True):

@@ -278,7 +278,7 @@ class SocialSecurityRules(Value, frozen=True):
 class TripFares(Value, frozen=True):
     """What a trip costs that a card keeps between two taps."""
 
-    fares: dict[str, dict[str, int]] = {}  # station of entry → station of exit → fen, four digits each
+    fare: str = ""  # key of the tariff's fares: its full price between two stops that have a code; "": the maximum
     max_fare_fen: int = 0  # of a trip whose other end nobody knows; without any discount
     network: str = "vehicle"  # whose unended trip is ours: "vehicle": of this site's modules, "acquirer": of ours
     longest_s: int = 4 * 3600  # a trip older than this has no other end

@@ -82,7 +82,7 @@ def load(raw: Mapping[str, bytes]) -> ParameterSet:
         tariff=_check_tariff(parts["tariff"]),
         policies=parts["policies"],
         office=_check_office(parts["office"]),
-        cards=_check_cards(parts.get("cards", Cards())),
+        cards=_check_cards(parts.get("cards", Cards()), parts["tariff"]),
         bookings=parts.get("bookings", Bookings()),
         bookings_of=MappingProxyType(_bookings(parts.get("bookings", Bookings()), links)),
         link_keys=_link_keys(links),
@@ -159,7 +159,7 @@ def _check_office_key(key: OfficeKey, public: bytes) -> None:
         signatures.load(TokenAlgorithm(key.suite), public)
 
 
-def _check_cards(cards: Cards) -> Cards:
+def _check_cards(cards: Cards, tariff: Tariff) -> Cards:
     purse = cards.purse
     if purse is None:
         return cards
@@ -171,11 +171,10 @@ def _check_cards(cards: Cards) -> Cards:
         _hex("cards", f"purse {name}", value, size)
     for issuer in purse.home_issuers:
         _hex("cards", "purse home_issuers", issuer, 8)
-    for entry, row in purse.trips.fares.items():
-        for station in (entry, *row):
-            _hex("cards", "purse trips", station, 2)
-        if min(row.values(), default=0) < 0:
-            raise ParametersError("cards", f"purse trips from {entry}", "a fare below nothing")
+    if purse.trips.fare and purse.trips.fare not in tariff.fares:
+        raise ParametersError("cards", "purse trips", f"the tariff has no fare {purse.trips.fare!r}")
+    if purse.trips.max_fare_fen < 0:
+        raise ParametersError("cards", "purse trips", "a fare below nothing")
     if purse.state_file not in ("1e", "1a") or purse.trips.network not in ("vehicle", "acquirer"):
         raise ParametersError("cards", "purse", 'state_file is "1e" or "1a", network "vehicle" or "acquirer"')
     return cards

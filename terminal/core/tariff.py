@@ -87,6 +87,7 @@ class Stop(Value, frozen=True, forbid_unknown_fields=True):
     area: str = ""  # a discount may differ by area; "" is the ordinary one
     lat_e6: int | None = None  # micro-degrees, WGS 84
     lon_e6: int | None = None
+    code: str = ""  # as transit cards keep it: eight hexadecimal digits, line and station; "": no card's trip is here
 
 
 class Line(Value, frozen=True, forbid_unknown_fields=True):

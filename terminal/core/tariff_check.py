@@ -5,6 +5,7 @@ Laws of this file:
 - A fault names its place in the file, so that whoever wrote it finds it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any
@@ -17,6 +18,7 @@ from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, 
 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
+CODE = re.compile("[0-9a-f]{8}")  # as cards' bytes are written everywhere here
 
 
 def faults(tariff: Tariff) -> Iterator[Fault]:
@@ -128,6 +130,10 @@ def _table(where: str, table: FareTable) -> Iterator[Fault]:
 
 def _line(where: str, line: Line) -> Iterator[Fault]:
     yield from _twice(f"{where}.stops", (stop.id for stop in line.stops))
+    yield from _twice(f"{where}.stops' codes", (stop.code for stop in line.stops if stop.code))
+    for stop in line.stops:
+        if stop.code and not CODE.fullmatch(stop.code):
+            yield f"{where}.stops", f"{stop.id}: code is eight hexadecimal digits, line and station, in small letters"
     known = {stop.id for stop in line.stops}
     for pair, metres in line.apart_m.items():
         one, _, other = pair.partition(">")

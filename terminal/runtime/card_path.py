@@ -196,8 +196,8 @@ class CardPath:
             public=tap.presentation.payload,
             product=debit.charge.product,
             fare_type=debit.charge.fare_type,
-            line=self.place.line,
-            station=self.place.station,
+            line=debit.line,
+            station=debit.station,
             counter_seen=self._doubts.counter_seen(claim),
             state=claim.card.state,
         )

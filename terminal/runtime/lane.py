@@ -19,6 +19,7 @@ import msgspec
 from terminal.core import accounts, tokens
 from terminal.core.debit import DebitMade
 from terminal.core.entries import Decided, Entry, Fact, GateUnanswered
+from terminal.core.fares import stations
 from terminal.core.fares.trips import Role
 from terminal.core.model import (
     Credential,
@@ -229,7 +230,7 @@ class Lane:
                 zone=self.rules.zone,
                 where=self.site.where,
                 role=self.rules.role,
-                place=self.cards.place,
+                place=stations.here(self.cards.place, self.site.where, self.site.parameters.tariff.lines),
                 lane_open=self._passages.open_grant,
             ),
             asked,

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
+import threading
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ import pytest
 from simulators.card import SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
 from terminal.core.cards.apdu import LONGEST_ANSWER
-from terminal.ports import CardChannel, CardGone
+from terminal.core.cards.reading import Refused
+from terminal.core.model import Reason
+from terminal.ports import CardChannel, CardGone, CarryingChannel
 from tests.card_stands import PcscStand, SerialStand, listening
 from tests.waiting import LIMIT_S, until
 
@@ -194,6 +198,67 @@ class TestSerialModule:
             assert (channel.uid, channel.atr) == (plain.uid, b"")
             assert await channel.transmit(SELECT_PURSE) == b"\x6a\x81"
             assert plain.commands == []
+
+
+def asking(said: list[bytes], *, refused: bool = False) -> Generator[bytes, bytes, str]:
+    """A conversation of two commands; the name of the thread it went on in."""
+    said.append((yield SELECT_PURSE))
+    if refused:
+        raise Refused(Reason.CARD_REFUSED)
+    said.append((yield BALANCE))
+    return threading.current_thread().name
+
+
+class TestCarrying:
+    """A reader with a thread of its own carries a whole conversation there."""
+
+    async def test_it_goes_on_there_and_the_loop_is_free(self, tmp_path: Path) -> None:
+        """Every answer is whole, 61xx and all; what it comes to comes back."""
+        async with listening("pcsc", tmp_path) as (stand, listener):
+            slow = card(short=True)
+            slow.delay_s = 0.05
+            stand.hold(slow)
+            channel = await listener.next()
+            assert isinstance(channel, CarryingChannel)
+            beats = asyncio.create_task(_beats())
+            said: list[bytes] = []
+            assert await channel.carry(asking(said)) == "card-reader"
+            beats.cancel()
+            assert await _longest(beats) < STALL_S
+            assert (len(said[0]), said[1]) == (51 + 2, FEN_5000)
+
+    async def test_what_it_raises_comes_back_and_the_card_is_still_ours(self, tmp_path: Path) -> None:
+        """A refusal is no broken link."""
+        async with listening("pcsc", tmp_path) as (stand, listener):
+            stand.hold(card())
+            channel = await listener.next()
+            assert isinstance(channel, CarryingChannel)
+            with pytest.raises(Refused):
+                await channel.carry(asking([], refused=True))
+            assert await channel.transmit(BALANCE) == FEN_5000
+
+    async def test_given_up_it_sends_nothing_more(self, tmp_path: Path) -> None:
+        """What nobody waits for any more must not take money afterwards."""
+        async with listening("pcsc", tmp_path) as (stand, listener):
+            slow = card()
+            slow.delay_s = 0.5
+            stand.hold(slow)
+            channel = await listener.next()
+            assert isinstance(channel, CarryingChannel)
+            carried = asyncio.create_task(channel.carry(asking([])))
+            async with asyncio.timeout(LIMIT_S):
+                while not slow.commands:
+                    await asyncio.sleep(0.01)
+            carried.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await carried
+            listener.done()
+            await stand.take_away()
+            assert slow.commands == [SELECT_PURSE]
+            with pytest.raises(CardGone):
+                await channel.transmit(BALANCE)
+            stand.hold(card("next"))
+            assert await balance(await listener.next()) == FEN_5000
 
 
 class TestPcsc:

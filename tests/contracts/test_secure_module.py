@@ -10,7 +10,7 @@ from simulators.card_issuer import CardIssuer
 from simulators.card_slot import MemoryModule
 from simulators.pcscd import KILL, READER
 from simulators.virtual_reader import VirtualSlot
-from terminal.ports import DeviceError, SecureModule
+from terminal.ports import DeviceError, SecureModule, WaitingModule
 from tests.card_stands import noticed, service
 from tests.waiting import LIMIT_S, until
 
@@ -50,6 +50,25 @@ async def test_it_answers_and_remembers(kind: str) -> None:
         assert len(await module.transmit(PURCHASE)) == 8 + 2
         assert (await module.transmit(bytes.fromhex("807200000400000000")))[-2:] == bytes.fromhex("9302")
         assert (await module.transmit(bytes.fromhex("807200000400000000")))[-2:] == bytes.fromhex("6985")
+
+
+async def test_a_card_s_thread_asks_it_as_the_loop_does() -> None:
+    """The same module, the same order of commands, whoever asks; silence is a DeviceError there too."""
+    service()
+    async with module_of("pcsc") as module:
+        assert isinstance(module, WaitingModule)
+        assert len(await module.transmit(PURCHASE)) == 8 + 2
+        check = bytes.fromhex("807200000400000000")
+        assert (await asyncio.to_thread(module.answer, check))[-2:] == bytes.fromhex("9302")
+        assert (await module.transmit(check))[-2:] == bytes.fromhex("6985")
+        service().signal(b"S")
+        try:
+            with pytest.raises(DeviceError):
+                await asyncio.to_thread(module.answer, TERMINAL)
+        finally:
+            service().signal(b"G")
+        await _comes_to_answer(module)
+        assert await asyncio.to_thread(module.answer, TERMINAL) == NUMBER
 
 
 async def test_pcscd_killed_between_two_commands() -> None:

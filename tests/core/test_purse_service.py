@@ -5,9 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from simulators.parameters import CARDS
+from simulators.parameters import CARDS, TARIFF
 from terminal.core.card import Assurance, CardPlace, CardState, OpenTrip, Stage
 from terminal.core.debit import DebitKind
+from terminal.core.fares import stations
+from terminal.core.ledger import Where
 from terminal.core.model import (
     Credential,
     DebitPurse,
@@ -23,7 +25,7 @@ from terminal.core.model import (
 )
 from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product, PurseRules, TripFares
 from terminal.core.services import SERVICES, Case, judge
-from terminal.core.services.purse import fare_between
+from terminal.core.tariff import Band, FareTable, Line, Measure, Stop
 from tests.core.card_talk import PURSE
 from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use
 from tests.core.test_services import case as gate_case
@@ -48,11 +50,16 @@ def purse(open_trip: OpenTrip | None = None) -> Credential:
 
 def rules(**changes: object) -> Any:
     """Parameters with these purse rules."""
-    return parameters(cards=Cards(purse=msgspec.structs.replace(PURSE, **changes)))
+    return parameters(tariff=TARIFF, cards=Cards(purse=msgspec.structs.replace(PURSE, **changes)))
 
 
 def case(**changes: object) -> Case:
-    return gate_case(**({"credential": purse(), "parameters": parameters(cards=CARDS), "place": CardPlace()} | changes))
+    return gate_case(
+        **(
+            {"credential": purse(), "parameters": parameters(tariff=TARIFF, cards=CARDS), "place": CardPlace()}
+            | changes
+        )
+    )
 
 
 def debits(outcome: Outcome) -> list[tuple[DebitKind, int]]:
@@ -62,7 +69,8 @@ def debits(outcome: Outcome) -> list[tuple[DebitKind, int]]:
 OWN_USE = Product(
     id="own", services=("fare",), fare_fen=80, scopes=(BlockScope.PURSE,), pass_back=PassBack(window_s=600)
 )
-EXIT, ENTRY = CardPlace(stage=Stage.EXIT, station="0003"), CardPlace(stage=Stage.ENTRY, station="0001")
+EXIT = CardPlace(stage=Stage.EXIT, line="0007", station="0003")
+ENTRY = CardPlace(stage=Stage.ENTRY, line="0007", station="0001")
 
 
 @pytest.mark.parametrize(
@@ -117,9 +125,9 @@ EXIT, ENTRY = CardPlace(stage=Stage.EXIT, station="0003"), CardPlace(stage=Stage
             {
                 "place": EXIT,
                 "credential": purse(trip(terminal=ELSEWHERE)),
-                "parameters": rules(trips=TripFares(network="acquirer", fares={"0001": {"0003": 250}})),
+                "parameters": rules(trips=TripFares(network="acquirer", fare="trip")),
             },
-            [(DebitKind.ALIGHT, 250)],
+            [(DebitKind.ALIGHT, 300)],
         ),
     ],
 )
@@ -256,7 +264,7 @@ def test_reasons(sentence: str, changes: dict[str, object], reason: Reason) -> N
 def test_blocks(sentence: str, scopes: tuple[BlockScope, ...], reason: Reason) -> None:
     """A block names what it stops."""
     row = Block(ref=ref("amber").hex(), scopes=scopes)
-    outcome = judge(case(parameters=parameters(cards=CARDS, blocks_of={ref("amber"): (row,)})))
+    outcome = judge(case(parameters=parameters(tariff=TARIFF, cards=CARDS, blocks_of={ref("amber"): (row,)})))
     assert outcome.decision.reason is reason, sentence
 
 
@@ -273,7 +281,10 @@ def test_a_listed_purse_is_locked(sentence: str, listed: str, scope: BlockScope,
     row = Block(ref=ref(listed).hex(), scopes=(scope,))
     found = msgspec.structs.replace(PURSE, lock_listed=wanted)
     outcome = judge(
-        case(parameters=parameters(cards=Cards(purse=found), blocks_of={ref(listed): (row,)}), account=ref("account"))
+        case(
+            parameters=parameters(tariff=TARIFF, cards=Cards(purse=found), blocks_of={ref(listed): (row,)}),
+            account=ref("account"),
+        )
     )
     assert outcome.decision.reason is Reason.BLOCKED
     assert any(isinstance(act, LockPurse) for act in outcome.acts) is locks, sentence
@@ -303,12 +314,55 @@ def test_what_is_on_the_card(
         assert (outcome.decision.reason, act.values) == expected, sentence
 
 
-def test_a_fare_nobody_wrote_down_is_the_maximum() -> None:
-    """Both ends known, their fare not."""
-    trips = TripFares(fares={"0001": {"0002": 200}}, max_fare_fen=600)
-    assert fare_between(trips, trip(), "0002") == 200
-    assert fare_between(trips, trip(), "0009") == 600
-    assert fare_between(trips, trip(station="0009"), "0002") == 600
+NETWORK = Line(
+    stops=(Stop(id="east", code="00010005"), Stop(id="west", code="00020007"), Stop(id="nowhere")),
+    apart_m={"east>west": 4200},
+)
+METRES = FareTable(measure=Measure.METRES, bands=(Band(up_to=4000, fare_fen=200), Band(up_to=9000, fare_fen=400)))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "fare", "one", "other", "fen"),
+    [
+        ("by stages of one line", "trip", "00070001", "00070002", 200),
+        ("there and back costs the same", "trip", "00070003", "00070001", 300),
+        ("in at a station and out again", "trip", "00070002", "00070002", 100),
+        ("a network's stations stand on lines of their own", "metro", "00010005", "00020007", 400),
+        ("no line has this station", "trip", "00070001", "00070009", 600),
+        ("nor this one", "trip", "00070009", "00070001", 600),
+        ("they share no line", "trip", "00070001", "00010005", 600),
+        ("a stop without a name for cards is none", "trip", "00070001", "", 600),
+        ("no fare is named", "", "00070001", "00070002", 600),
+    ],
+)
+def test_a_trip_costs_what_the_tariff_says(sentence: str, fare: str, one: str, other: str, fen: int) -> None:
+    """From where the card began to here; what nobody wrote down is the maximum."""
+    tariff = msgspec.structs.replace(
+        TARIFF, fares=TARIFF.fares | {"metro": METRES}, lines=TARIFF.lines | {"network": NETWORK}
+    )
+    trips = TripFares(fare=fare, max_fare_fen=600)
+    there = CardPlace(stage=Stage.BOTH, line=other[:4], station=other[4:])
+    tapped = case(
+        parameters=parameters(tariff=tariff, cards=Cards(purse=msgspec.structs.replace(PURSE, trips=trips))),
+        credential=purse(trip(line=one[:4], station=one[4:])),
+        place=there,
+    )
+    assert debits(judge(tapped)) == [(DebitKind.ALIGHT, fen)], sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "where", "expected"),
+    [
+        ("at the vehicle's stop", Where(line="7", stop="2"), ("0007", "0002")),
+        ("where nobody knows the stop, at the lane's own", Where(line="7"), ("0000", "0000")),
+        ("nor the line", Where(), ("0000", "0000")),
+        ("at a stop without a name for cards, too", Where(line="network", stop="nowhere"), ("0000", "0000")),
+    ],
+)
+def test_where_a_card_is_held_out(sentence: str, where: Where, expected: tuple[str, str]) -> None:
+    """What the card will keep of it."""
+    found = stations.here(CardPlace(), where, TARIFF.lines | {"network": NETWORK})
+    assert (found.line, found.station) == expected, sentence
 
 
 def test_purse_rules_are_the_demo_s() -> None:

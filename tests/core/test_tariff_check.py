@@ -50,6 +50,12 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("fares.flat", "below 0", _set(-1, "fares", "flat", "fare_fen")),
     ("fares.far", "not be negative", _set(-1, "fares", "far", "tap_out", "longest_s")),
     ("lines.flat.stops", "twice", _set([{"id": "s1"}, {"id": "s1"}], "lines", "flat", "stops")),
+    (
+        "lines.flat.stops' codes",
+        "twice",
+        _set([{"id": "s1", "code": "00070001"}, {"id": "s2", "code": "00070001"}], "lines", "flat", "stops"),
+    ),
+    ("lines.flat.stops", "eight hexadecimal", _set([{"id": "s1", "code": "0007000A"}], "lines", "flat", "stops")),
     ("lines.flat.apart_m", "STOP>STOP", _set({"s0>s99": 5}, "lines", "flat", "apart_m")),
     ("lines.flat.apart_m", "STOP>STOP", _set({"s0": 5}, "lines", "flat", "apart_m")),
     ("lines.flat.apart_m", "STOP>STOP", _set({"s0>s1": -5}, "lines", "flat", "apart_m")),

@@ -207,6 +207,23 @@ async def test_boarding_and_alighting_with_a_purse(bus: World) -> None:
 
 
 @bus
+async def test_a_trip_is_kept_from_the_stop_where_the_bus_stands(bus: World) -> None:
+    """The tariff names its stops for cards: what the card keeps and pays follows the bus, not the door."""
+    trips(bus.front, "0009")
+    trips(bus.rear, "0009")
+    await again(bus)
+    assert bus.terminal is not None and bus.terminal.commands is not None
+    await bus.terminal.commands.ask("7", "sign-on", ("7",))
+    card, purse = purse_card()
+    for stop, door, reason in (("1", bus.front, Reason.BOARDED), ("2", bus.rear, Reason.ALIGHTED_BY_CARD)):
+        await bus.terminal.commands.ask("7", "stop", (stop,))
+        assert await door.tap(card) is reason
+        await asyncio.sleep(600)
+    assert purse.files.balance_fen == 5000 - 200
+    assert [record[10:14].hex() for record in purse.files.trips] == ["00070002", "00070001"]
+
+
+@bus
 async def test_a_trip_of_another_vehicle_is_settled_first(bus: World) -> None:
     """By the operator's maximum, without discount; then this ride. Both amounts are told, two debits are written."""
     other = bytes.fromhex("03" + "0000990900000009" + "02000700010042" + "00" + "00000000" + "00001388")

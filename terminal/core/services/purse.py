@@ -15,6 +15,7 @@ import msgspec
 from terminal.core import history, status
 from terminal.core.card import CardState, OpenTrip, Stage
 from terminal.core.debit import DebitKind
+from terminal.core.fares import stations
 from terminal.core.model import (
     Charge,
     DebitPurse,
@@ -105,9 +106,9 @@ def _pay(case: Case, purse_rules: PurseRules, product: Product) -> Outcome:
     owed_fen = sum(debit.amount_fen for debit in debits)
     if stage is Stage.RIDE:
         charge = pricing.charge_for(product, 1, case.parameters.tariff)
-        debits.append(DebitPurse(amount_fen=charge.amount_fen, kind=DebitKind.RIDE, charge=charge))
+        debits.append(_taken(case, DebitKind.RIDE, charge))
     elif stage is Stage.EXIT or (goes_on and stage is Stage.BOTH):
-        amount_fen = fare_between(trips, trip if goes_on else None, case.place.station)
+        amount_fen = _fare(case, trips, trip if goes_on else None)
         debits.append(_debit(case, DebitKind.ALIGHT, amount_fen, "alight", trips.product))
     else:
         debits.append(_debit(case, DebitKind.BOARD, 0, "board", trips.product))
@@ -117,7 +118,12 @@ def _pay(case: Case, purse_rules: PurseRules, product: Product) -> Outcome:
 def _debit(case: Case, kind: DebitKind, amount_fen: int, fare_type: str, product: str) -> DebitPurse:
     currency = case.parameters.tariff.currency
     charge = Charge(product=product, fare_type=fare_type, amount_fen=amount_fen, currency=currency)
-    return DebitPurse(amount_fen=amount_fen, kind=kind, charge=charge)
+    return _taken(case, kind, charge)
+
+
+def _taken(case: Case, kind: DebitKind, charge: Charge) -> DebitPurse:
+    place = case.place
+    return DebitPurse(amount_fen=charge.amount_fen, kind=kind, charge=charge, line=place.line, station=place.station)
 
 
 def _grant(case: Case, product: Product, debits: tuple[DebitPurse, ...], owed_fen: int) -> Outcome:
@@ -146,11 +152,15 @@ def is_ours(trip: OpenTrip, card: CardState, purse_rules: PurseRules, case: Case
     return here and _age(trip, case.at, case.parameters.tariff.time_zone) <= timedelta(seconds=trips.longest_s)
 
 
-def fare_between(trips: TripFares, trip: OpenTrip | None, station: str) -> int:
-    """Fen from where the trip began to here; the maximum where nobody knows."""
+def _fare(case: Case, trips: TripFares, trip: OpenTrip | None) -> int:
+    """Fen from where the trip began to here, by the tariff; the maximum where nobody knows."""
+    tariff, place = case.parameters.tariff, case.place
     if trip is None:
         return trips.max_fare_fen
-    return trips.fares.get(trip.station, {}).get(station, trips.max_fare_fen)
+    found = stations.price(
+        tariff.fares.get(trips.fare), tariff.lines, trip.line + trip.station, place.line + place.station
+    )
+    return trips.max_fare_fen if found is None else found
 
 
 def local_time(at: Instant, time_zone: str) -> datetime:

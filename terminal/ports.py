@@ -6,7 +6,7 @@ Laws of this file:
 - No port hands out a clock but `Clock`, and only a device that sees a medium or a signal reads it.
 """
 
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from terminal.core.debit import Debit
@@ -245,8 +245,8 @@ class Store(Protocol):
     def open(self, terminal: str, at: Instant) -> Head:
         """Lock, recover, verify the tail, begin an epoch if needed. Blocking. Raises StoreBroken or StoreInUse."""
 
-    async def append(self, draft: Draft) -> Entry:
-        """Durable when it returns. Raises StoreFull (nothing written) or StoreBroken (end the process)."""
+    def append(self, draft: Draft) -> Awaitable[Entry]:
+        """Durable once awaited. Raises StoreFull (nothing written) or StoreBroken (end the process)."""
 
     def head(self) -> Head:
         """The newest durable entry and the time floor."""

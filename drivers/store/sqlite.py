@@ -1,7 +1,7 @@
 """The journal in SQLite: WAL, synchronous=FULL, one writer.
 
 Laws of this file:
-- One thread (writer.py) owns every write and every checkpoint; readers open read-only.
+- One connection owns every write and every checkpoint, one at a time (writer.py); readers open read-only.
 - WAL and FULL are read back and refused at start if not so. No setting turns a guard off.
 - One terminal a directory: a lock that ends with the process.
 - At start the journal is examined before it is touched (recovery.py); damage is copied, the healthy prefix stays, a
@@ -127,11 +127,9 @@ class SqliteStore:
         """See the port."""
         return self._owner.head
 
-    async def append(self, draft: Draft) -> Entry:
+    def append(self, draft: Draft) -> asyncio.Future[Entry]:
         """See the port."""
-        writer = self._owner
-        entry: Entry = await writer.do(lambda: writer.insert(draft), adds=True)
-        return entry
+        return self._owner.add(draft)
 
     async def settle(self, receipt: Receipt) -> int:
         """See the port."""

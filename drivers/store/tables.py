@@ -9,6 +9,7 @@ Laws of this file:
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import apsw
@@ -30,6 +31,7 @@ _ENTRIES = (
 )
 RECEIPTS = (None, 1, 2)
 REMEMBERED = ("key_number", "parameter_version", "lowered_row")
+_remembered = attrgetter(*REMEMBERED)
 
 # --------------------------------------------------------------------------- writing
 
@@ -60,9 +62,10 @@ def projected_up_to(db: apsw.Connection, row: int) -> None:
 
 def remember(db: apsw.Connection, before: Head, after: Head) -> None:
     """Keep what must outlive pruning, where it changed."""
-    for name in REMEMBERED:
-        if getattr(before, name) != getattr(after, name):
-            db.execute("INSERT OR REPLACE INTO memory VALUES (?, ?)", (name, getattr(after, name)))
+    was, now = _remembered(before), _remembered(after)
+    if was != now:
+        changed = [(name, new) for name, old, new in zip(REMEMBERED, was, now, strict=True) if new != old]
+        db.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", changed)
 
 
 def remember_at_least(db: apsw.Connection, said: Head) -> None:

@@ -4,7 +4,7 @@ Laws of this file:
 - A tap that is waited for writes its entry, one page; the projection follows for many entries at once, when nobody
   waits (writer.py). Tables and tail together are what the fold over all entries would give.
 - Only what adds to the projection may wait here. An entry that changes what stands there is projected at once.
-- The writer's thread adds; the loop reads. A tail is never emptied: a new one takes its place, and whoever took hold
+- Whoever commits adds; the loop reads. A tail is never emptied: a new one takes its place, and whoever took hold
   of the old one before asking the tables misses nothing.
 """
 
@@ -18,7 +18,8 @@ from terminal.core.entries import Entry, decode
 from terminal.core.ledger import Ledger
 from terminal.core.model import Ref, Use
 
-TAIL, LONGEST_TAIL = 64, 256  # entries projected at once at the next quiet moment … and without one
+# Entries projected at once: at the next quiet moment; as soon as the thread looks; with the entry that is one too many.
+TAIL, LONG_TAIL, LONGEST_TAIL = 64, 128, 256
 
 
 class Tail:

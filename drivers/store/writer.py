@@ -1,6 +1,8 @@
-"""The one thread that writes: it commits whatever is waiting, with one flush for all of it.
+"""The one connection that writes: it commits whatever is waiting, with one flush for all of it.
 
 Laws of this file:
+- One at a time: the loop, for what somebody at a gate waits for, or the journal's own thread, for everything else
+  (desk.py). Whoever does holds the lock.
 - A waiter hears after COMMIT returned, never before. Sequence and hash are given inside the transaction, so that a
   rolled-back commit leaves no gap.
 - A full disk writes nothing and is told as StoreFull. The ballast is then given back, for receipts and pruning only:
@@ -9,30 +11,29 @@ Laws of this file:
   something did not fit, that room goes back to the disk.
 - Anything else unexpected — a failed flush, a damaged page, a bug — is the end: every waiter hears StoreBroken, now and
   from then on, and the files are left exactly as they are; a damaged page leaves a mark for the next start.
-- An entry is one page of the log. Its projection follows for many at once, when nobody waits; at once where an entry
+- An entry is one page of the log. Its projection follows for many at once, on the thread; at once where an entry
   changes what was projected before, or too many wait (tail.py).
-- Checkpoints happen here only, when nobody waits or when the log has grown too long.
+- Checkpoints happen on the thread only, when nobody waits or when the log has grown too long.
 """
 
 import asyncio
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import apsw
 import msgspec
 
 from drivers.store import receipts, tables
-from drivers.store.handover import Handover
+from drivers.store.ballast import BALLAST_BYTES, Ballast
+from drivers.store.desk import Desk, Job, Outcome, call
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import suspect
-from drivers.store.tail import TAIL, Projector
+from drivers.store.tail import LONG_TAIL, TAIL, Projector
 from terminal.core.entries import (
     Alarm,
     Draft,
@@ -47,25 +48,14 @@ from terminal.core.entries import (
 from terminal.core.model import Instant
 from terminal.ports import Clock, StoreBroken, StoreFull
 
-GROUP = 512  # jobs in one commit at most
-BALLAST_BYTES = 1 << 20
 REISSUE_AT_ONCE = 100
 PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into the ballast's place
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
 LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
-QUIET_S = 0.1
 FLUSH_NS = 1_000_000_000
 FULL = "the journal's disk is full"
 
 log = logging.getLogger(__name__)
-
-
-class Job(NamedTuple):
-    """One thing to do inside a transaction; `future` hears of it on its loop."""
-
-    work: Callable[[], Any]
-    future: "asyncio.Future[Any]"
-    adds: bool  # whether it adds entries: refused while the disk is full
 
 
 class Writer:
@@ -81,16 +71,14 @@ class Writer:
         self._terminal = terminal
         self._clock = clock
         self._directory = directory
-        self._bare = True  # no ballast lies there: the log must make do with the room it has
-        self._ballast = directory / "ballast"
+        self._ballast = Ballast(directory / "ballast")
         self.tight = not self._has_room()  # no ballast lies there, and nothing else keeps room for receipts
         self.full = self.tight  # the last entries did not fit, and nothing has made room since
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self.commits = 0
         self._checkpointed = 0  # commits at the last checkpoint
         self._flushed_ns = 0
         self._made_room = False
-        self._handover: Handover | None = None  # to the loop that hands jobs over
+        self.desk = Desk(self._commit, self._told, self._is_tidy)
         self._ended: asyncio.Future[None] | None = None
         self._watchers: list[asyncio.Future[Any]] = []
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -99,15 +87,16 @@ class Writer:
         """Take over the connection."""
         self._thread.start()
 
+    def add(self, draft: Draft) -> "asyncio.Future[Entry]":
+        """Queue one entry that somebody may wait for at a gate; its future ends with it, StoreFull or StoreBroken."""
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        self.desk.hand_in(Job(partial(self.insert, draft), future, adds=True), urgent=True)
+        return future
+
     def do(self, work: Callable[[], Any], *, adds: bool) -> "asyncio.Future[Any]":
-        """Queue one job; its future ends with the result, StoreFull or StoreBroken."""
-        loop = asyncio.get_running_loop()
-        if self._handover is None:
-            self._handover = Handover(loop)
-        future: asyncio.Future[Any] = loop.create_future()
-        self._jobs.put(Job(work, future, adds))
-        if adds:  # somebody may stand at a gate
-            self._handover.expect()
+        """Queue one job for the thread; its future ends with the result, StoreFull or StoreBroken."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.desk.hand_in(Job(work, future, adds), urgent=False)
         return future
 
     async def failure(self) -> None:
@@ -121,7 +110,7 @@ class Writer:
     async def stop(self) -> None:
         """Finish what waits, checkpoint, flush, close."""
         self._ended = asyncio.get_running_loop().create_future()
-        self._jobs.put(None)
+        self.desk.end()
         await self._ended
         self._thread.join()
 
@@ -177,42 +166,44 @@ class Writer:
         self._head_file.write(self.head.name, self.head.hash)
 
     def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            jobs = self._waiting()
-            stopping = None in jobs
-            self._commit([job for job in jobs if job is not None])
-            self._guarded(self._keep_house, quiet=not jobs)
-        self._guarded(self._finish)
+        goes_on, seen = True, -1
+        while goes_on:
+            jobs, goes_on = self.desk.waiting()
+            with self.desk.alone():
+                self.desk.commit_there(jobs)
+                self._guarded(self._keep_house, quiet=self.commits == seen)
+                seen = self.commits
+        with self.desk.alone():
+            self._guarded(self._finish)
         if self._ended is not None:
-            (self._handover or Handover(self._ended.get_loop())).tell(lambda: _end(self._ended))
+            call(self._ended.get_loop(), _end, self._ended)
 
-    def _waiting(self) -> list[Job | None]:
-        jobs: list[Job | None] = []
-        try:
-            jobs.append(self._jobs.get(timeout=QUIET_S))
-            while len(jobs) < GROUP and jobs[-1] is not None:
-                jobs.append(self._jobs.get_nowait())
-        except Empty:
-            pass
-        return jobs
+    def _is_tidy(self) -> bool:
+        """Whether the loop may commit: the thread need not tidy up first, or after every commit."""
+        return self._ballast.lies and self.commits - self._checkpointed < LATEST_CHECKPOINT_COMMITS
 
-    def _commit(self, jobs: list[Job]) -> None:
-        """One transaction, one flush, then everybody hears."""
+    # ----------------------------------------------------------------------- whoever holds the lock
+
+    def _commit(self, jobs: list[Job]) -> list[Outcome]:
+        """One transaction, one flush; what to tell everybody."""
+        refused: list[Outcome] = []
         try:
             adding = [job for job in jobs if job.adds]
             if self.tight and adding:
                 self.tight = not self._has_room()
             if self.tight:
-                self._tell(adding, None, StoreFull(FULL))
+                refused = _all(adding, StoreFull(FULL))
                 jobs = [job for job in jobs if not job.adds]
-            if jobs:
-                self._attempt(jobs)
+            return refused + self._attempt(jobs) if jobs else refused
         except Exception as error:
             self._break(error)
-            self._tell(jobs, None, StoreBroken(self.broken))
+            return refused + _all(jobs, StoreBroken(self.broken))
 
-    def _attempt(self, jobs: list[Job]) -> None:
+    def _told(self) -> None:
+        """Nobody waits for this any more."""
+        self._guarded(self._head_file.write, self.head.name, self.head.hash)
+
+    def _attempt(self, jobs: list[Job]) -> list[Outcome]:
         """Commit; on a full disk nothing is written, and receipts are tried once more in the ballast's place."""
         try:
             results = self._transact(jobs)
@@ -220,33 +211,14 @@ class Writer:
             self._roll_back()
         else:
             self.full = self.full and not any(job.adds for job in jobs)
-            self._tell(jobs, results, None)
-            self._head_file.write(self.head.name, self.head.hash)  # nobody waits for it
-            return
+            return [Outcome(job, result, None) for job, result in zip(jobs, results, strict=True)]
         self.full = True
-        self._tell([job for job in jobs if job.adds or self.tight], None, StoreFull(FULL))
-        if not self.tight:
-            self.tight = self._bare = True
-            self._ballast.unlink(missing_ok=True)
-            self._commit([job for job in jobs if not job.adds])
-
-    def _tell(self, jobs: list[Job], results: list[Any] | None, failure: Exception | None) -> None:
-        """All of them hear at once."""
-        handover = self._handover
-        if not jobs or handover is None:
-            return
-
-        def tell() -> None:
-            handover.heard(sum(job.adds for job in jobs))
-            for number, job in enumerate(jobs):
-                if job.future.done():  # its caller was cancelled; the entry stands all the same
-                    continue
-                if results is not None:
-                    job.future.set_result(results[number])
-                elif failure is not None:
-                    job.future.set_exception(failure)
-
-        handover.tell(tell)
+        refused = _all([job for job in jobs if job.adds or self.tight], StoreFull(FULL))
+        if self.tight:
+            return refused
+        self.tight = True
+        self._ballast.give()
+        return refused + self._commit([job for job in jobs if not job.adds])
 
     def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
         if self.broken is not None:
@@ -278,11 +250,11 @@ class Writer:
 
     def _keep_house(self, quiet: bool) -> None:
         """Project and checkpoint when due, flush the head file once a second."""
-        if quiet and len(self.projector.tail.entries) >= TAIL:
+        if len(self.projector.tail.entries) >= (TAIL if quiet else LONG_TAIL):
             self._project_in_peace()
         since = self.commits - self._checkpointed
         due = LATEST_CHECKPOINT_COMMITS if not quiet else CHECKPOINT_COMMITS
-        if since >= due or (since and self._bare):
+        if since >= due or (since and not self._ballast.lies):
             self._checkpointed = self.commits
             self._head_file.flush()
             self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -315,11 +287,11 @@ class Writer:
         self._head_file.close()
         self._db.close()
 
-    def _guarded(self, work: Callable[..., None], **options: Any) -> None:
+    def _guarded(self, work: Callable[..., None], *values: Any, **options: Any) -> None:
         if self.broken is not None:
             return
         try:
-            work(**options)
+            work(*values, **options)
         except Exception as error:
             self._break(error)
 
@@ -330,32 +302,20 @@ class Writer:
                 suspect(self._directory, self.broken)
             log.critical("journal broken", extra={"what": self.broken})
             for told in self._watchers:
-                Handover(told.get_loop()).tell(partial(_fail, told, self.broken))
+                call(told.get_loop(), _fail, told, self.broken)
 
     def _has_room(self) -> bool:
         """Whether entries may be written: the ballast lies there, or as much is free inside the database."""
-        return self._free_inside() >= BALLAST_BYTES or self._lay_ballast()
+        return self._ballast.lay() or self._free_inside() >= BALLAST_BYTES
 
     def _free_inside(self) -> int:
         """Bytes that pruning freed inside the database."""
         pages: int = self._db.pragma("freelist_count")
         return pages * int(self._db.pragma("page_size"))
 
-    def _lay_ballast(self) -> bool:
-        """A file to give back when the disk is full. Whether it lies there."""
-        try:
-            fd = os.open(self._ballast, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return False
-        try:
-            os.posix_fallocate(fd, 0, BALLAST_BYTES)
-            self._bare = False
-            return True
-        except OSError:
-            self._ballast.unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(fd)
+
+def _all(jobs: list[Job], failure: Exception) -> list[Outcome]:
+    return [Outcome(job, None, failure) for job in jobs]
 
 
 def _less_unsent(head: Head, marked: int) -> Head:

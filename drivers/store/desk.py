@@ -33,11 +33,11 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a job: durable when it is told."""
+    """What became of some jobs: durable when it is told."""
 
-    job: Job
-    result: Any
-    failure: Exception | None
+    jobs: list[Job]
+    results: list[Any] | None  # one each
+    failure: Exception | None  # … or this
 
 
 class Pace:
@@ -115,7 +115,7 @@ class Desk:
         self._queue.put(jobs)
 
     def _hear(self, outcomes: list[Outcome]) -> None:
-        self._there -= sum(outcome.job.adds for outcome in outcomes)
+        self._there -= sum(job.adds for outcome in outcomes for job in outcome.jobs)
         _tell(outcomes)
 
     # ----------------------------------------------------------------------- on the thread
@@ -153,9 +153,10 @@ class Desk:
     # ----------------------------------------------------------------------- whoever holds the lock
 
     def _timed(self, jobs: list[Job]) -> list[Outcome]:
+        only_adding = all(job.adds for job in jobs)  # receipts and pruning take their time on any disk
         began = time.monotonic()
         outcomes = self._commit(jobs)
-        if jobs and all(job.adds for job in jobs):  # receipts and pruning take their time on any disk
+        if only_adding:
             self.pace.took(len(jobs), time.monotonic() - began)
         return outcomes
 
@@ -169,10 +170,11 @@ def call(loop: asyncio.AbstractEventLoop, told: Callable[..., None], *values: An
 
 
 def _tell(outcomes: list[Outcome]) -> None:
-    for job, result, failure in outcomes:
-        if job.future.done():  # its caller was cancelled; the entry stands all the same
-            continue
-        if failure is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(failure)
+    for jobs, results, failure in outcomes:
+        for number, job in enumerate(jobs):
+            if job.future.done():  # its caller was cancelled; the entry stands all the same
+                continue
+            if results is not None:
+                job.future.set_result(results[number])
+            elif failure is not None:
+                job.future.set_exception(failure)

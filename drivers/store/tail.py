@@ -8,7 +8,8 @@ Laws of this file:
   of the old one before asking the tables misses nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import apsw
 
@@ -31,14 +32,15 @@ class Tail:
         self._uses: list[tuple[int, Use]] = []
         self._uses_of: dict[Ref, list[Use]] = {}
 
-    def add(self, row: int, entry: Entry) -> None:
-        """One more entry; whoever adds keeps `ledgers`."""
-        self.entries.append((row, entry))
-        begun = projection.begins(entry)
-        if begun is not None:
-            self._uses.append((row, begun))
-            for key in projection.keys(begun):
-                self._uses_of.setdefault(key, []).append(begun)
+    def add(self, written: Sequence["Written"], ledgers: Mapping[Ref, Ledger]) -> None:
+        """More entries, and what they made of ledgers."""
+        for row, entry, begun in written:
+            self.entries.append((row, entry))
+            if begun is not None:
+                self._uses.append((row, begun))
+                for key in projection.keys(begun):
+                    self._uses_of.setdefault(key, []).append(begun)
+        self.ledgers |= ledgers
 
     def uses(self, stored: Sequence[Use], keys: Iterable[Ref], since_ms: int) -> list[Use]:
         """Uses under any of these keys: those the tables gave, and those still here."""
@@ -56,49 +58,70 @@ def _joined(stored: Sequence[Use], here: Iterable[Use]) -> list[Use]:
     return [*stored, *(use for use in here if use.name not in names)]
 
 
+class Written(NamedTuple):
+    """An entry of the transaction under way, and the use it begins."""
+
+    row: int
+    entry: Entry
+    begun: Use | None
+
+
 class Projector:
     """Keeps tables and tail together: what its writer tells it to, in its writer's transactions."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self.tail = Tail()  # replaced whole when it was projected
         self._db = db
-        self._written: list[tuple[int, Entry]] = []  # in the transaction under way, not projected in it
         self._next: Tail | None = None  # what the tail will be once the transaction is committed
+        self._written: list[Written] = []  # in the transaction under way, not projected in it
+        self._ledgers: dict[Ref, Ledger] = {}  # as they stand after those
+        self._changes = False  # whether one of those changes what stands in the tables
         for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", tables.projected(db)):
-            self._keep(stored.row, decode(stored.data))
+            self.written(stored.row, decode(stored.data))
+        self.committed()
 
     def written(self, row: int, entry: Entry) -> None:
-        """One entry was written in the transaction under way."""
-        self._written.append((row, entry))
+        """One entry was written in the transaction under way. What it means is worked out now: once the flush is done
+        somebody waits, on a processor that has just been woken.
+        """
+        self._written.append(Written(row, entry, projection.begins(entry)))
+        self._changes |= projection.changes(entry) is not None
+        for effect in projection.effects(entry):
+            before = self._ledger(effect.party)
+            self._ledgers[effect.party] = projection.ledger_after(before, effect, entry)
 
     def is_due(self) -> bool:
         """Whether this transaction must project: too much waits, or an entry changes what stands in the tables."""
-        changes = any(projection.changes(entry) is not None for _, entry in self._written)
-        return changes or len(self.tail.entries) + len(self._written) >= LONGEST_TAIL
+        return self._changes or len(self.tail.entries) + len(self._written) >= LONGEST_TAIL
 
     def project(self, row: int) -> None:
         """Write, in the transaction under way, what all entries up to this row do to the projection."""
-        tail = self.tail if self._next is None else self._next
-        for number, entry in (*tail.entries, *self._written):
+        for number, entry in self._last_tail().entries:
+            tables.project(self._db, number, entry)
+        for number, entry, _ in self._written:
             tables.project(self._db, number, entry)
         tables.projected_up_to(self._db, row)
-        self._written, self._next = [], Tail()
+        self._forget()
+        self._next = Tail()
 
     def committed(self) -> None:
         """What was written holds."""
-        if self._next is not None:
-            self.tail, self._next = self._next, None
-        written, self._written = self._written, []
-        for row, entry in written:
-            self._keep(row, entry)
+        self.tail, self._next = self._last_tail(), None
+        self.tail.add(self._written, self._ledgers)
+        self._forget()
 
     def rolled_back(self) -> None:
         """Nothing was written."""
-        self._written, self._next = [], None
+        self._next = None
+        self._forget()
 
-    def _keep(self, row: int, entry: Entry) -> None:
-        kept = self.tail.ledgers
-        for effect in projection.effects(entry):
-            before = kept.get(effect.party) or tables.ledgers(self._db, (effect.party,)).get(effect.party)
-            kept[effect.party] = projection.ledger_after(before or ledger.NOTHING, effect, entry)
-        self.tail.add(row, entry)
+    def _forget(self) -> None:
+        self._written, self._ledgers, self._changes = [], {}, False
+
+    def _last_tail(self) -> Tail:
+        return self.tail if self._next is None else self._next
+
+    def _ledger(self, party: Ref) -> Ledger:
+        """As it stands after all that was written."""
+        here = self._ledgers.get(party) or self._last_tail().ledgers.get(party)
+        return here or tables.ledgers(self._db, (party,)).get(party) or ledger.NOTHING

@@ -188,13 +188,11 @@ class Writer:
         """One transaction, one flush; what to tell everybody."""
         refused: list[Outcome] = []
         try:
-            adding = [job for job in jobs if job.adds]
-            if self.tight and adding:
+            if self.tight and any(job.adds for job in jobs):
                 self.tight = not self._has_room()
             if self.tight:
-                refused = _all(adding, StoreFull(FULL))
-                jobs = [job for job in jobs if not job.adds]
-            return refused + self._attempt(jobs) if jobs else refused
+                refused, jobs = _all([job for job in jobs if job.adds], StoreFull(FULL)), _only_receipts(jobs)
+            return self._attempt(jobs) + refused if jobs else refused
         except Exception as error:
             self._break(error)
             return refused + _all(jobs, StoreBroken(self.broken))
@@ -210,15 +208,16 @@ class Writer:
         except apsw.FullError:
             self._roll_back()
         else:
-            self.full = self.full and not any(job.adds for job in jobs)
-            return [Outcome(job, result, None) for job, result in zip(jobs, results, strict=True)]
+            if self.full:
+                self.full = not any(job.adds for job in jobs)
+            return [Outcome(jobs, results, None)]
         self.full = True
         refused = _all([job for job in jobs if job.adds or self.tight], StoreFull(FULL))
         if self.tight:
             return refused
         self.tight = True
         self._ballast.give()
-        return refused + self._commit([job for job in jobs if not job.adds])
+        return refused + self._commit(_only_receipts(jobs))
 
     def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
         if self.broken is not None:
@@ -315,7 +314,11 @@ class Writer:
 
 
 def _all(jobs: list[Job], failure: Exception) -> list[Outcome]:
-    return [Outcome(job, None, failure) for job in jobs]
+    return [Outcome(jobs, None, failure)] if jobs else []
+
+
+def _only_receipts(jobs: list[Job]) -> list[Job]:
+    return [job for job in jobs if not job.adds]
 
 
 def _less_unsent(head: Head, marked: int) -> Head:

@@ -21,7 +21,7 @@ GROUP = 512  # jobs in one commit at most
 GROUP_HERE = 64  # … and on the loop: half of it would be a millisecond
 QUIET_S = 0.1
 BRIEF_S = 0.002  # twice a code's verification; beside a slower disk waking somebody costs little
-PATIENCE, LONGEST_PATIENCE = 20, 10_000  # entries
+PATIENCE, LONGEST_PATIENCE = 5, 10_000  # entries
 
 
 class Job(NamedTuple):

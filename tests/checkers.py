@@ -26,7 +26,7 @@ from terminal.core.entries import (
     Voided,
 )
 from terminal.core.model import EntryName, GateSignal, Instant, PassageMode, Reason, Ref, Tap, UseState, Verdict
-from tests import money
+from tests import loans, money
 from tests.days.record import Booted, Committed, Died, Drafted, Opened, Read, Recorded, Signalled, Walked
 
 GRANTED = (Verdict.GRANT, Verdict.GRANT_IN_DOUBT)
@@ -203,7 +203,7 @@ def no_code_used_twice(day: Day) -> Iterator[str]:
         if fact.verdict not in GRANTED:
             continue
         if fact.charge is None:
-            yield from _answer_not_allowed(day, decision)
+            yield from _answer_not_allowed(day, decision) if fact.reason is not Reason.SIGNED_IN else ()
             continue
         before = day.earlier(decision)
         if any(ride.state_at(decision.read) is not UseState.ANNULLED for ride in before):
@@ -331,7 +331,8 @@ def nobody_blocked_passes(day: Day) -> Iterator[str]:
     """Whom the parameters in force block is not let through."""
     for one in day.decisions.values():
         blocked: frozenset[Ref] = day.recorded.blocked[one.fact.evidence.parameter_version]
-        gets_in = one.fact.verdict in GRANTED and one.fact.tap is not Tap.ALIGHT and one.fact.charge is not None
+        asks = one.fact.charge is None and one.fact.reason is not Reason.SIGNED_IN
+        gets_in = one.fact.verdict in GRANTED and one.fact.tap is not Tap.ALIGHT and not asks
         if gets_in and blocked & {one.fact.medium_ref, one.fact.account_ref}:
             yield f"entry {one.name.sequence} lets somebody pass who is blocked"
 
@@ -429,6 +430,7 @@ CHECKERS: tuple[Checker, ...] = (
     nothing_is_left_open,
     dies_only_of_troubles,
     *money.CHECKERS,
+    *loans.CHECKERS,
 )
 
 

@@ -25,15 +25,20 @@ from terminal.core.cards.apdu import Conversation
 from terminal.core.entries import Decided, Draft, Entry, Fact, Receipt, link
 from terminal.core.fares.quote import Ride
 from terminal.core.ledger import Ledger
+from terminal.core.library import Silence
+from terminal.core.loans import Fate
 from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Reason, Ref, Refusal, Use, UseState
 from terminal.core.phrases import Display, display
+from terminal.core.services.loan_replay import End, Record
 from terminal.core.services.rules import Case
 from terminal.core.time import settle
+from terminal.core.visit import Happened, Lend
 from terminal.ports import Office, StoreBroken, StoreFull
-from terminal.runtime import lane
+from terminal.runtime import lane, library_site
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane
+from terminal.runtime.replay import Replay
 from terminal.runtime.site import Site
 from terminal.runtime.uploader import Uploader
 
@@ -169,6 +174,26 @@ def _tells_the_full_price(reason: Reason, values: Mapping[str, str], proof: str 
     return display(reason, {**values, "fare": "2"} if "fare" in values else values, proof)
 
 
+class ReplayDropped(Replay):
+    """Believes that the library system was told what it was never told."""
+
+    async def _carried(self, record: Record) -> End:
+        return End(Fate.DONE, Reason.BORROWED)
+
+
+class ReplayedUnasked(Replay):
+    """Tells the library system of a loan without asking first how things stand."""
+
+    async def _carried(self, record: Record) -> End:
+        if record.reader is None:
+            return await super()._carried(record)
+        happened = Happened(at_ms=record.waiting.at_ms, due_ms=record.waiting.due_ms)
+        for _ in range(2):  # it was not sure of the first answer
+            told = Lend(reader=record.reader, barcode=record.barcode, happened=happened)
+            said = await self._link.ask(told, self._site.now().utc_ms)
+        return End(None, Reason.LOAN_REFUSED) if isinstance(said, Silence) else End(Fate.DONE, Reason.BORROWED)
+
+
 def _counts_again(office: HeadOffice) -> None:
     """Head office stores a record as often as it comes."""
     _as_it_is(office)
@@ -195,6 +220,8 @@ PLANTS: dict[str, Plant] = {
     "cap forgotten at upload": lambda: patch.object(assemble, "Journal", SumsForgotten),
     "fare charged twice on settlement": lambda: patch.object(FARE, "_unfinished", _settles_twice),
     "card debited for more": lambda: patch.object(purchase, "begin", _debits_a_little_more),
+    "replay dropped": lambda: patch.object(library_site, "Replay", ReplayDropped),
+    "replayed unasked": lambda: patch.object(library_site, "Replay", ReplayedUnasked),
     "display tells another fare": lambda: patch.object(lane, "display", _tells_the_full_price),
 }
 

@@ -9,22 +9,23 @@ Laws of this file:
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
 from simulators.clockwork import JumpingLoop, new_loop
 from terminal.assemble import Terminal
 from terminal.core.entries import Decided, DenialsSummed, kind_of
-from terminal.core.model import EntryName, Verdict
+from terminal.core.model import EntryName, PassageMode, Verdict
 from terminal.ports import DeviceError, StoreBroken, StoreFull
 from terminal.runtime.commands import NotDone
 from tests.checkers import violations
-from tests.days.driver import drive
+from tests.days.driver import attend, drive
+from tests.days.library import Borrowers
 from tests.days.people import People
 from tests.days.record import Booted, Committed, Died, Opened, Recorded, Signalled, Walked
 from tests.days.troubles import DAY_S, Troubles
-from tests.days.world import PASSAGE_S, LaneOutside, World
+from tests.days.world import PASSAGE_S, World
 
 VISITS = 350
 RUSH_S = (2.5 * 3600, 12.5 * 3600)  # after the morning's beginning
@@ -89,30 +90,37 @@ class _Day:
 
     async def _until_evening(self) -> None:
         world = self.world
-        people = People(
-            Random(f"people {self.seed}"), dict(world.lanes), world.now_s, float(PASSAGE_S), crowd=world.crowd
-        )
         troubles = Troubles(world, Random(f"troubles {self.seed}"), self.cut)
-        work = [self._keep_running(), *troubles.all(), *self._queues(people), self._evening()]
+        work = [self._keep_running(), *troubles.all(), *self._queues(), self._evening()]
         if world.trade.where.vehicle:
             work.append(drive(world.road, Random(f"driver {self.seed}"), self.ask, self._loop.time))
+        if world.trade.passage is PassageMode.SENSOR:
+            gates = list(world.lanes.values())
+            work.append(attend(gates, Random(f"attendant {self.seed}"), self.ask, self._loop.time))
         self._rig = {asyncio.create_task(one) for one in work}
         self._rig.add(_this_task())
         await asyncio.gather(*self._rig - {_this_task()})
 
     # ----------------------------------------------------------------------- people
 
-    def _queues(self, people: People) -> list[Coroutine[Any, Any, None]]:
-        lanes = list(self.world.lanes.values())
-        return [self._queue(lane, people, VISITS // len(lanes) + 1) for lane in lanes]
+    def _queues(self) -> list[Coroutine[Any, Any, None]]:
+        """Everybody who comes today, at each lane and kiosk."""
+        world, random = self.world, Random(f"people {self.seed}")
+        if world.desks:
+            readers = Borrowers(random, world)
+            count = VISITS // len(world.desks) + 1
+            return [self._queue(desk, readers.visit, count) for desk in world.desks.values()]
+        people = People(random, dict(world.lanes), world.now_s, float(PASSAGE_S), crowd=world.crowd)
+        count = VISITS // len(world.lanes) + 1
+        return [self._queue(lane, people.visit, count) for lane in world.lanes.values()]
 
-    async def _queue(self, lane: LaneOutside, people: People, visits: int) -> None:
+    async def _queue(self, lane: Any, visit: Callable[[Any], Coroutine[Any, Any, None]], visits: int) -> None:
         """Everybody of one lane, one after the other."""
         random = Random(f"queue {self.seed} {lane.name}")
         for at_s in sorted(_arrival_s(random) for _ in range(visits)):
             await asyncio.sleep(max(0.0, at_s - self._loop.time()))
             async with lane.queue:
-                await people.visit(lane)
+                await visit(lane)
                 await asyncio.sleep(random.uniform(0.5, 3.0))
 
     async def ask(self, command: str, *words: str) -> bool:
@@ -185,10 +193,25 @@ class _Day:
             terminal = self._terminal
             assert terminal is not None
             waiting = sum(not task.done() for task in others) > 2  # its parent and the day go on
-            if terminal.ready.is_set() and not waiting and not terminal.status()["journal"]["unsent"]:
+            if terminal.ready.is_set() and not waiting and not self._is_left(terminal.status()):
                 break
+        await self._ask_for_the_list()
         self._is_over = True
         self._stop.set()
+
+    def _is_left(self, status: dict[str, Any]) -> bool:
+        """Whether something is still to be told, to head office or the library system."""
+        return bool(status["journal"]["unsent"] or status.get("library", {}).get("waiting"))
+
+    async def _ask_for_the_list(self) -> None:
+        """The librarian looks at the list in the evening."""
+        if self.world.desks and self._terminal is not None and self._terminal.library is not None:
+            listed = self._terminal.library.replay.listed()
+            rows = [(one.what.value, content) for one, content, _ in listed]
+            self.recorded.listed = [
+                (what, "" if content is None else str(content.reader), "" if content is None else content.barcode)
+                for what, content in rows
+            ]
 
     # ----------------------------------------------------------------------- looking back
 
@@ -213,6 +236,12 @@ class _Day:
                 into.append((EntryName(epoch=epoch, sequence=sequence), digest))
                 self.recorded.records.append((terminal, data))
         self.recorded.left = self.world.left_on_cards()
+        if self.world.desks:
+            library = self.world.books.library
+            self.recorded.lent = library.lent
+            self.recorded.taken_back = {name: len(copy.returned) for name, copy in library.copies.items()}
+            self.recorded.lent_to = {name: copy.lent_to for name, copy in library.copies.items()}
+            self.world.books.close()
         self.world.head_office.db.close()
 
     def _too_quiet(self) -> Iterator[str]:

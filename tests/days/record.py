@@ -83,7 +83,23 @@ class Shown(NamedTuple):
     proof: str  # of the entry it tells of; "" where it tells of none
 
 
-Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled | Shown
+class CarriedOut(NamedTuple):
+    """A reader left with a book the page said was lent."""
+
+    at_ms: int
+    reader: str
+    book: str
+
+
+class PutDown(NamedTuple):
+    """A reader left a book the page said was taken back."""
+
+    at_ms: int
+    reader: str
+    book: str
+
+
+Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled | Shown | CarriedOut | PutDown
 
 
 @dataclass
@@ -97,6 +113,11 @@ class Recorded:
     tariff: Tariff = field(default_factory=lambda: Tariff(products=()))
     loaded: dict[Ref, int] = field(default_factory=dict)  # purse → what was on it in the morning
     left: dict[Ref, int] = field(default_factory=dict)  # and in the evening, by the card itself
+    unsure: set[str] = field(default_factory=set)  # books of which a dark page said nothing
+    lent: list[tuple[str, str]] = field(default_factory=list)  # every loan the library system made: reader, book
+    taken_back: dict[str, int] = field(default_factory=dict)  # book → returns it was told of
+    lent_to: dict[str, str | None] = field(default_factory=dict)  # book → who has it, as it believes in the evening
+    listed: list[tuple[str, str, str]] = field(default_factory=list)  # the librarian's list: what, reader, book
     blocked: dict[int, frozenset[Ref]] = field(default_factory=dict)  # parameter version → who must not pass
     leftovers: list[str] = field(default_factory=list)  # tasks, timers, transports and errors nobody heard
     deaths: list[str] = field(default_factory=list)  # a terminal that ended for a reason no trouble explains

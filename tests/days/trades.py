@@ -52,6 +52,7 @@ class Trade(NamedTuple):
     linked: bool = False  # a rider's phone and card token are one account
     cards: bool = False  # purses are taken
     where: Where = Where()
+    desks: tuple[str, ...] = ()  # kiosks of a library
 
 
 def trade_of(seed: int) -> Trade:
@@ -170,5 +171,14 @@ TRADES = (
         visits=GATE | ANYWHERE,
         token="park-annual",
         tokens=0.6,
+    ),
+    Trade(
+        name="library",
+        service="loan",
+        passage=PassageMode.ASSUMED,
+        lanes={},
+        tariff=EVENT,
+        visits={},
+        desks=("ground floor", "first floor"),
     ),
 )

@@ -11,8 +11,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
+from terminal.core.items import Securing
+from terminal.core.library import Silence
 from terminal.core.model import GateAnswer, GateSignal
 from terminal.ports import RawParameters
+from tests.days.library import SILENCES, Desk
 from tests.days.office import MODES
 from tests.days.people import ODD_SIGNALS
 from tests.days.world import LaneOutside, World
@@ -36,7 +39,10 @@ class Troubles:
     def all(self) -> list[Coroutine[Any, Any, None]]:
         """The whole day's; each ends when its troubles have passed."""
         others = (*OTHERS, *VEHICLE) if self._world.trade.where.vehicle else tuple(OTHERS)
-        devices = [self._take_turns(kinds) for kinds in (MODES, tuple(DISK), tuple(GATE), others)]
+        kinds: list[tuple[str, ...]] = [MODES, tuple(DISK), tuple(GATE), others]
+        if self._world.desks:
+            kinds[2:] = [tuple(DESK), tuple(LIBRARY), tuple(kind for kind in OTHERS if kind != "emergency")]
+        devices = [self._take_turns(one) for one in kinds]
         return devices + [self._cut_power() for _ in range(self._random.choice((2, 2, 3, 4)))]
 
     async def _take_turns(self, kinds: Sequence[str]) -> None:
@@ -46,7 +52,7 @@ class Troubles:
         every_s = self._evening_s / len(plan)
         for number, kind in enumerate(plan):
             await self._until(every_s * (number + 0.6 * self._random.random()))
-            trouble = (DISK | GATE | OTHERS | VEHICLE).get(kind)
+            trouble = (DISK | GATE | OTHERS | VEHICLE | DESK | LIBRARY).get(kind)
             if trouble is None:
                 await self._office(kind, every_s)
             else:
@@ -137,6 +143,56 @@ class Troubles:
         self._world.road.plugged = True
         self._count("receiver unplugged")
 
+    # ----------------------------------------------------------------------- a library
+
+    def _desk(self) -> Desk:
+        return self._random.choice(list(self._world.desks.values()))
+
+    async def _card_reader_unplugged(self) -> None:
+        slot = self._desk().slot
+        slot.plug(False)
+        await asyncio.sleep(self._random.uniform(1, 200))
+        slot.plug(True)
+        self._count("card reader unplugged")
+
+    async def _pad_unplugged(self) -> None:
+        pad = self._desk().pad
+        pad.plugged = False
+        pad.put()
+        await asyncio.sleep(self._random.uniform(1, 200))
+        pad.plugged = True
+        self._count("pad unplugged")
+
+    async def _security_stays(self) -> None:
+        self._desk().pad.fails = self._random.choice((Securing.DIFFERS, Securing.WRITE_FAILED))
+        self._count("security not written")
+
+    async def _library_silent(self) -> None:
+        system = self._world.books.system
+        system.silence = self._random.choice(SILENCES)
+        await asyncio.sleep(self._random.uniform(300, 4000))
+        system.silence = None
+        self._count("library silent")
+
+    async def _library_does_it_silently(self) -> None:
+        system = self._world.books.system
+        system.silence, system.does_it_all_the_same = Silence.NO_ANSWER, True
+        await asyncio.sleep(self._random.uniform(60, 900))
+        system.silence, system.does_it_all_the_same = None, False
+        self._count("library silent, and did it")
+
+    async def _library_refuses(self) -> None:
+        """Readers are blocked while it is away, and it does not heed no-block."""
+        library, system = self._world.books.library, self._world.books.system
+        library.dialect.ignores_no_block = True
+        system.silence = Silence.UNREACHABLE
+        await asyncio.sleep(self._random.uniform(600, 3000))
+        library.blocked = set(self._random.sample(sorted(library.readers), 8))
+        system.silence = None
+        await asyncio.sleep(600)
+        library.blocked = set()
+        self._count("library refuses")
+
     # ----------------------------------------------------------------------- parameters, clock, people
 
     async def _new_parameters(self) -> None:
@@ -220,6 +276,16 @@ OTHERS: dict[str, Trouble] = {
     "told to stop": Troubles._told_to_stop,
 }
 VEHICLE: dict[str, Trouble] = {"receiver unplugged": Troubles._receiver_unplugged}
-PEOPLE = ("nobody walked", "late walker", "card torn")
+DESK: dict[str, Trouble] = {
+    "card reader unplugged": Troubles._card_reader_unplugged,
+    "pad unplugged": Troubles._pad_unplugged,
+    "security not written": Troubles._security_stays,
+}
+LIBRARY: dict[str, Trouble] = {
+    "library silent": Troubles._library_silent,
+    "library silent, and did it": Troubles._library_does_it_silently,
+    "library refuses": Troubles._library_refuses,
+}
+PEOPLE = ("nobody walked", "late walker", "card torn", "dark page")
 # A run in which one of these never struck proves nothing about it.
-KINDS = (*MODES, *DISK, *GATE, *OTHERS, *VEHICLE, *PEOPLE)
+KINDS = (*MODES, *DISK, *GATE, *OTHERS, *VEHICLE, *DESK, *LIBRARY, *PEOPLE)

@@ -31,6 +31,7 @@ from terminal.core.phrases import Display
 from terminal.ports import RawParameters, StoreFull
 from terminal.runtime.card_path import CardParts
 from terminal.runtime.lane import LaneRules
+from tests.days.library import READERS, Books, Desk
 from tests.days.office import CapriciousHeadOffice, OfficeInProcess
 from tests.days.people import PHONES, Crowd, Opening, linked, phone
 from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Shown, Signalled, Walked
@@ -61,7 +62,7 @@ class World:
         self.parameters = ParameterOffice(
             Path(),
             pki.public_halves(receipt, sealing),
-            policies=Policies(hotline="12333", passage_s=PASSAGE_S),
+            policies=Policies(hotline="12333", passage_s=PASSAGE_S, static_cards=("loan",)),
             tariff=trade.tariff,
         )
         self.first = self.publish()  # an old set may come back one day
@@ -69,6 +70,9 @@ class World:
         self.office = OfficeInProcess(TERMINAL, self.head_office, random, self.troubles)
         self.road = Road(PLACES, self.clock)
         self.lanes = {name: LaneOutside(name, self, role) for name, role in trade.lanes.items()}
+        self.desks = {name: Desk(name, self) for name in trade.desks}
+        if trade.desks:
+            self.books = Books(self)
         self.crowd = Crowd(trade.visits, trade.token, trade.tokens, purses(random) if trade.cards else [], self.account)
         self.recorded.tariff = trade.tariff
         self.recorded.loaded = {self.ref("tu", one.purse.number): one.loaded_fen for one in self.crowd.purses}
@@ -92,6 +96,9 @@ class World:
         return self.newest
 
     def _somebody(self) -> Ref:
+        if self.trade.desks:
+            card = CardIssuer().social_security(f"reader {self.random.randrange(READERS)}")
+            return self.ref("ssc", card.identification)
         if self.trade.linked:
             rider, _ = linked(self.random.randrange(RIDERS), self.account(0))
             return self.ref("tu", rider.account)
@@ -130,12 +137,15 @@ class World:
             random=Random(self.random.getrandbits(32)),
             where=trade.where,
             positions=self.road if trade.where.vehicle else None,
+            library=self.books.parts(list(self.desks.values())) if self.desks else None,
         )
 
     def power(self, on: bool) -> None:
         """Of every device."""
         for lane in self.lanes.values():
             lane.reader.powered = lane.gate.powered = lane.slot.powered = on
+        for desk in self.desks.values():
+            desk.reader.powered = desk.slot.powered = on
 
 
 _REFS: dict[tuple[str, bytes], Ref] = {}

@@ -8,6 +8,7 @@ import asyncio
 
 from simulators.phone import Phone
 from simulators.token_issuer import Wallet
+from terminal.core.entries import BoardedFree, Passed
 from terminal.core.model import PassageMode, Reason
 from terminal.core.parameters import Booking, Bookings, Condition, PassBack, Product, Slot, Tariff
 from terminal.core.tariff import Period, Quota
@@ -91,6 +92,20 @@ async def test_a_family_on_one_code(park: World) -> None:
     assert (park.front.opened, park.rear.opened) == ([4], [1])
     await asyncio.sleep(100)
     assert await park.front.show(phone.code(park.now_s)) is Reason.QUOTA_USED
+
+
+@park
+async def test_an_attendant_lets_somebody_through_and_says_why(park: World) -> None:
+    """No ticket, no charge: who did it and why is an entry, and so is whoever walked; the next visitor is as usual."""
+    assert park.terminal is not None and park.terminal.commands is not None
+    answer = await park.terminal.commands.ask("7", "free", ["front", "a guest of the house", "2"])
+    assert answer == {"opened": "opened", "persons": 2}
+    (name,) = [entry.name for entry in park.written() if isinstance(entry.fact, BoardedFree)]
+    assert [(fact.who, fact.why) for fact in park.facts(BoardedFree)] == [("7", "a guest of the house")]
+    await park.front.walk(2)
+    assert [(fact.of, fact.passed) for fact in park.facts(Passed)] == [(name, 1), (name, 2)]
+    assert await park.front.show(holder("amber").code(park.now_s)) is Reason.PASS_HELD
+    assert park.front.opened == [2, 1]
 
 
 @park

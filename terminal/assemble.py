@@ -44,7 +44,7 @@ from terminal.ports import (
     StoreFull,
 )
 from terminal.runtime.card_path import CardParts
-from terminal.runtime.clock_watch import ClockWatch
+from terminal.runtime.clock_watch import LOOK_S, ClockWatch
 from terminal.runtime.command_socket import CommandSocket
 from terminal.runtime.commands import Commands
 from terminal.runtime.journal import Journal
@@ -105,6 +105,7 @@ class Parts:
     upload_rules: UploadRules = UploadRules()
     retention: RetentionRules = RetentionRules()
     parameter_poll_s: float = 1.0
+    clock_look_s: float = LOOK_S
     random: Random = field(default_factory=Random)  # jitter only; seeded where a day must come again exactly
 
 
@@ -226,7 +227,7 @@ class Terminal:
         workers.append(StandingOpen(site, self.lanes).run())
         workers.append(Retention(site, parts.retention).run())
         workers.append(uploader.run())
-        workers.append(ClockWatch(parts.clock, site.journal, self._alarm).run())
+        workers.append(ClockWatch(parts.clock, site.journal, self._alarm, parts.clock_look_s).run())
         if parts.state_dir is not None:
             workers.append(StatusFile(parts.state_dir / "status.json", self.status).run())
         return workers

@@ -15,7 +15,9 @@ from tests.days.trades import TRADES
 from tests.plants import PLANTS
 
 ROOT = Path(__file__).parent.parent
-FEW_SEEDS = range(1, 7)
+FEW = 6  # days in a row: every trade at least once
+# The first day that can show a bug at all is that of its trade: two taps 1, purses 2, turnstiles 3, a library 4.
+FIRST = {"annul ignored": 3, "card debited for more": 2, "replay dropped": 4, "replayed unasked": 4}
 
 
 @pytest.mark.parametrize("seed", range(len(TRADES)))
@@ -25,7 +27,8 @@ def test_nothing_is_violated_on_a_day(seed: int) -> None:
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_planted_bug_is_noticed_within_a_few_days(plant: str) -> None:
-    assert any(live_planted(seed, plant).violations for seed in FEW_SEEDS)
+    first = FIRST.get(plant, 1)
+    assert any(live_planted(seed, plant).violations for seed in range(first, first + FEW))
 
 
 def test_a_seed_brings_the_same_day_in_every_process() -> None:

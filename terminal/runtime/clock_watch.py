@@ -23,9 +23,10 @@ Tell = Callable[[str, str], None]
 
 
 class ClockWatch:
-    """Looks at the clock once a second."""
+    """Looks at the clock once a second, or as often as it is told."""
 
-    def __init__(self, clock: Clock, journal: Journal, on_alarm: Tell) -> None:
+    def __init__(self, clock: Clock, journal: Journal, on_alarm: Tell, every_s: float = LOOK_S) -> None:
+        self._every_s = every_s
         self._clock = clock
         self._journal = journal
         self._on_alarm = on_alarm
@@ -37,7 +38,7 @@ class ClockWatch:
         """Look until cancelled."""
         while True:
             self.look(self._clock.read())
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(self._every_s)
 
     def look(self, now: Reading) -> None:
         """One look; tells what it sees."""

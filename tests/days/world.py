@@ -134,6 +134,7 @@ class World:
             office=self.office,
             lanes=lanes,
             parameter_poll_s=POLL_S,
+            clock_look_s=POLL_S,
             random=Random(self.random.getrandbits(32)),
             where=trade.where,
             positions=self.road if trade.where.vehicle else None,

@@ -19,10 +19,10 @@ from simulators import pki
 from simulators.memory import MemoryReader
 from simulators.parameters import TARIFF, ParameterOffice
 from simulators.phone import Phone
-from terminal.core import accounts
+from terminal.core import accounts, tokens
 from terminal.core.entries import Decided, Draft
 from terminal.core.ledger import Added, Where
-from terminal.core.model import Charge, Instant, Medium, PassageMode, Reason, Ref, TimeSource, Verdict
+from terminal.core.model import Charge, Credential, Instant, Medium, PassageMode, Reason, Ref, TimeSource, Verdict
 from terminal.core.parameters import ParameterSet, Product
 from terminal.core.parameters_load import load
 from terminal.core.services import evidence
@@ -48,6 +48,14 @@ class World:
         gate = none.open(none.Settings(), clock)
         indicator = memory.open(memory.Settings(), clock)
         self.lane = Lane(rules, self.site, [MemoryReader(clock)], gate, [indicator])
+
+
+def claim_of(world: World, name: str) -> Credential:
+    """What a rider's fresh code proves."""
+    at = world.site.now()
+    claim = tokens.verify(Phone(name).code(at.utc_s), world.site.parameters, at)
+    assert isinstance(claim, Credential)
+    return claim
 
 
 def parameters_at(place: Path) -> ParameterSet:

@@ -1,6 +1,7 @@
 """Does a long history make a tap slower? The same taps against 100,000 entries, and against none, in turn.
 
 - fare_per_s, admission_per_s: decisions a second with the history: recalled and judged; nothing verified or written.
+- loan_per_s: books a kiosk's visit lends, everything it asks answered at once (lending.py).
 - history_p50_ratio, history_p99_ratio: whole taps with the history against whole taps without: verified, recalled,
   judged, durable, answered; medians and 99th percentiles, interleaved.
 - decision_p50_ratio: the same for decisions alone.
@@ -20,22 +21,18 @@ from random import Random
 
 import msgspec
 
+from benchmarks.lending import loans_per_s
 from benchmarks.pairing import quantile_ms
-from benchmarks.past import World, instant, parameters_at, ref_of, remember
+from benchmarks.past import World, claim_of, instant, parameters_at, ref_of, remember
 from drivers.clock import SystemClock
 from drivers.store.sqlite import SqliteStore
 from simulators.phone import Phone
-from terminal.core import tokens
 from terminal.core.model import Credential, Instant, Medium, PassageMode, Presentation, Ref
 from terminal.core.services import SERVICES, Case
 from terminal.runtime.site import Site
 
 LIMITS = {"history_p50_ratio": 1.1, "history_p99_ratio": 1.5}
-(
-    RIDERS,
-    ENTRIES,
-    OWN,
-) = 20_000, 100_000, 500
+RIDERS, ENTRIES, OWN = 20_000, 100_000, 500
 DECISIONS, TAPS = 2000, 600
 BUSY = "holder 0"  # the one with entries of his own
 
@@ -60,12 +57,14 @@ async def _measure(place: Path, riders: int, entries: int, own: int, decisions: 
         await asyncio.sleep(0.5)  # a quiet moment: projected and checkpointed
         fares = [_decide(world, "fare", riders, decisions) for world in _in_turn(worlds)]
         admissions = [_decide(world, "admission", riders, decisions) for world in _in_turn(worlds)]
+        loans = loans_per_s(claim_of(worlds[0], BUSY), parameters, worlds[0].site.now(), decisions)
         took = await _tap(worlds, riders, taps)
     long, empty = took
     judged, judged_empty = fares[0] + fares[3], fares[1] + fares[2]
     return {
         "fare_per_s": len(judged) / sum(judged) * 1e9,
         "admission_per_s": 2 * decisions / sum(admissions[0] + admissions[3]) * 1e9,
+        "loan_per_s": loans,
         "history_p50_ratio": quantile_ms(long, 0.5) / quantile_ms(empty, 0.5),
         "history_p99_ratio": quantile_ms(long, 0.99) / quantile_ms(empty, 0.99),
         "decision_p50_ratio": quantile_ms(judged, 0.5) / quantile_ms(judged_empty, 0.5),
@@ -83,9 +82,7 @@ def _in_turn(worlds: Sequence["World"]) -> list["World"]:
 
 def _decide(world: World, service: str, riders: int, count: int) -> list[int]:
     """Nanoseconds of each decision."""
-    site, random, at = world.site, Random(2), world.site.now()
-    template = tokens.verify(Phone(BUSY).code(at.utc_s), site.parameters, at)
-    assert isinstance(template, Credential)
+    site, random, at, template = world.site, Random(2), world.site.now(), claim_of(world, BUSY)
     took = []
     gc.collect()
     gc.disable()

@@ -36,7 +36,8 @@ class Dialect:
     padded: bool = False  # numbers padded with blanks, as some systems send them
     institution: str | None = None  # a loan with another AO is refused
     ignores_no_block: bool = False
-    says_checkout: str = "Y"  # in 98
+    says_online: str = "Y"  # in 98
+    says_checkout: str = "Y"  # likewise
     login: tuple[str, str] | None = None
 
 
@@ -164,7 +165,10 @@ class Library:
 
     def _on_99(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         numbers = " 10  3" if self.dialect.padded else "010003"
-        return f"98YY{self.dialect.says_checkout}YYY{numbers}{STAMP}2.00", "AOcity|BX" + "Y" * 16 + "|"
+        return (
+            f"98{self.dialect.says_online}Y{self.dialect.says_checkout}YYY{numbers}{STAMP}2.00",
+            "AOcity|BX" + "Y" * 16 + "|",
+        )
 
     def _on_23(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         number = fields["AA"]

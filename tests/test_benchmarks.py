@@ -21,7 +21,7 @@ PROMISED = {
     "decode": {f"{name}_{key}" for name in ("gate", "exhaustive", "zxing") for key in ("percent", "rate", "ms_p95")},
     "camera": {"clips", "clips_zxing", "clips_pyzbar", "cpu_ratio_pyzbar", "idle_percent", "idle_percent_10hz"},
     "card": {"ssc_ms", "ssc_apdus", "purchase_ms", "purchase_apdus", "vpcd_ratio"},
-    "services": {"fare_per_s", "admission_per_s", "history_p50_ratio", "history_p99_ratio"},
+    "services": {"fare_per_s", "admission_per_s", "loan_per_s", "history_p50_ratio", "history_p99_ratio"},
     "journal": {"single_ratio", "group_ratio", "group_flushes"},
     "load": {"p50_ms", "p99_ms", "uploaded"},
     "start": {"empty_ready_s", "backlog_ready_s"},

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from terminal.core.entries import Fact
+from terminal.core.entries import Alarm, Fact
 from terminal.core.library import ReaderNumber
 from terminal.core.loans import Circulated, Circulation, Fate, Replayed, ReplayTried, Waiting, waiting_of
 from terminal.core.model import EntryName, Reason
@@ -179,6 +179,7 @@ class Replay:
         log.info("replayed", extra={"what": one.what.value, "fate": fate.value, "reason": end.reason.value})
         if fate is Fate.LISTED:
             log.error("alarm", extra={"kind": "librarian", "detail": end.reason.value})
+            self._site.journal.note(Alarm(kind="librarian", detail=f"{one.what.value}: {end.reason.value}"))
             self._waiting[one.of] = msgspec.structs.replace(self._waiting[one.of], listed=end.reason, words=words)
         else:
             self.told += 1

@@ -7,6 +7,7 @@ Laws of this file:
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -63,6 +64,7 @@ class Gate(Bus):
 
     def __init__(self, scan: ScanModule, board: Board, process: asyncio.subprocess.Process) -> None:
         super().__init__(scan, board, process)
+        self.refused: list[float] = []  # Unix seconds at which somebody showed a code nobody opened for
         self._plugged = asyncio.Lock()
 
     async def visit(self, code: bytes, random: Random | None) -> int:
@@ -71,7 +73,12 @@ class Gate(Bus):
             if random is not None and random.randrange(7) == 0:
                 await self._scan.show(random.randbytes(random.randint(3, 200)))
                 await asyncio.sleep(0.05)
-            took = await self.tap(code)
+            shown_s = time.time()
+            try:
+                took = await self.tap(code)
+            except TimeoutError:
+                self.refused.append(shown_s)
+                raise
             if random is not None and random.randrange(5) == 0:
                 await self._scan.show(code)
             return took

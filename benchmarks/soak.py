@@ -3,19 +3,24 @@
 - Trouble: of a hundred requests to head office ten meet some; a scan line is pulled and put back every twenty seconds;
   every seventh person shows rubbish first, every fifth shows the code again.
 - Every ten seconds: resident memory, descriptors, threads and children of the terminal, length of the log. After
-  a tenth of the time, five minutes at most, they must lie flat: slopes are least squares over what remains.
+  a tenth of the time, five minutes at most, they must lie flat: slopes are least squares over what remains, and once
+  more over the last third, where a heap has found its size and only a leak still grows.
+- Whoever nobody opened for is told on standard error: which gate, when, and what the terminal said of that gate then.
 """
 
 import argparse
 import asyncio
 import itertools
+import re
 import statistics
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from benchmarks.bus import ANSWER_S
 from benchmarks.crowd import Stretch, serve
 from benchmarks.hub import Gate, Hub, hub
 from benchmarks.pairing import quantile_ms
@@ -51,6 +56,9 @@ async def _measure(place: Path, seconds: float, every_s: float) -> dict[str, flo
     async with hub(place, trouble=10) as terminal:
         work = [asyncio.create_task(_watch(terminal, place, samples, every_s)), asyncio.create_task(_pull(terminal))]
         refused = await serve(terminal.gates, [Stretch(RATE, seconds)], took, trouble=Random(1))
+        for number, gate in enumerate(terminal.gates):
+            for line in told_of(place / "terminal.log", number, gate.refused):
+                print(line, file=sys.stderr)
         for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
@@ -68,17 +76,34 @@ async def _measure(place: Path, seconds: float, every_s: float) -> dict[str, flo
 def _figures(samples: list[Sample], every_s: float) -> dict[str, float]:
     warm = samples[min(len(samples) // 10, round(300 / every_s)) :]
     times = [number * every_s / 60 for number in range(len(warm))]
-    part = max(1, len(warm) // 5)
+    part, late = max(1, len(warm) // 5), max(2, len(warm) // 3)
     fds, threads = ([getattr(one, what) for one in warm] for what in ("fds", "threads"))
     return {
         "rss_mib": warm[-1].rss_kib / 1024,
-        "rss_kib_per_minute": statistics.linear_regression(times, [one.rss_kib for one in warm]).slope,
+        "rss_kib_per_minute": _slope(times, warm),
+        "rss_kib_per_minute_late": _slope(times[-late:], warm[-late:]),
         "fds": warm[-1].fds,
         "fds_grown": _grown(fds, part),
         "threads": warm[-1].threads,
         "threads_grown": _grown(threads, part),
         "wal_mib": max(one.wal_bytes for one in warm) / (1 << 20),
     }
+
+
+def _slope(times: Sequence[float], samples: Sequence[Sample]) -> float:
+    return statistics.linear_regression(times, [one.rss_kib for one in samples]).slope
+
+
+def told_of(log: Path, gate: int, moments_s: Sequence[float]) -> Iterator[str]:
+    """What the terminal said of a gate from each of these Unix times until its visitor gave up."""
+    marks = (f'"hub/{gate}"', f"wires/{gate}/", "journal")
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if moments_s else []
+    for moment_s in moments_s:
+        yield f"refused at gate {gate}, {moment_s:.3f}"
+        for line in lines:
+            at = re.match(r'{"t":([0-9.]+)', line)
+            if at is not None and 0 <= float(at[1]) - moment_s <= ANSWER_S and any(mark in line for mark in marks):
+                yield f"  {line}"
 
 
 def _grown(values: Sequence[int], part: int) -> float:

@@ -122,7 +122,7 @@ def _read(path: Path) -> Tariff | None:
     """The tariff of a file; None after telling what is wrong with it."""
     try:
         tariff: Tariff = msgspec.json.decode(path.read_bytes(), type=Tariff)
-    except (OSError, msgspec.DecodeError, RecursionError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         print(f"terminal: {path}: {error}; `terminal fare schema` says what may stand there", file=sys.stderr)
         return None
     found = list(tariff_check.faults(tariff))

@@ -47,6 +47,7 @@ def test_a_ride_that_is_not_understood(text: str, capsys: pytest.CaptureFixture[
     [
         ("{", "fare schema"),
         ("[]", "fare schema"),
+        ('{"\udc80ame": "no UTF-8"}', "fare schema"),
         ('{"products": [], "pecent": 5}', "pecent"),
         ('{"products": [{"id": "a", "services": ["fare"], "fare_fen": -1}]}', "products.a"),
     ],
@@ -56,7 +57,7 @@ def test_a_tariff_that_cannot_be_taken(
 ) -> None:
     """Every fault and its place; exit code 3."""
     path = tmp_path / "tariff.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
     assert main(["fare", "check", str(path)]) == exit_codes.SETTINGS
     assert main(["fare", "explain", str(path), "2026-03-02T08:00=24"]) == exit_codes.SETTINGS
     assert told in capsys.readouterr().err

@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import closing
+from pathlib import Path
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from terminal.console import guard, server
+from terminal.console import guard, pages, server
 from terminal.core.model import Reason
 from terminal.core.phrases import display
 from terminal.ports import DeviceError
@@ -163,6 +165,21 @@ async def test_every_answer_is_guarded(path: str) -> None:
         assert not answer.cookies
         if answer.content_type == "text/html":
             assert "<script>" not in text and "style=" not in text and "onclick" not in text and "//" not in text
+
+
+SINKS = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|\.src\s*=|srcdoc")
+
+
+@pytest.mark.parametrize("planted", ["item.innerHTML = words", "eval(words)"])
+def test_a_page_that_believes_a_word_is_noticed(planted: str) -> None:
+    """The rule below can fail."""
+    assert SINKS.search(planted)
+
+
+@pytest.mark.parametrize("script", sorted(pages.STATIC.glob("*.js")), ids=lambda path: path.name)
+def test_words_are_words(script: Path) -> None:
+    """Whatever is told to a page, `</script>` too, is shown as text: no script makes markup of it."""
+    assert SINKS.search(script.read_text(encoding="utf-8")) is None
 
 
 async def test_other_names_are_a_sites_own_word() -> None:

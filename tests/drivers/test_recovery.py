@@ -12,7 +12,7 @@ import pytest
 
 from drivers.store import recovery, salvage
 from drivers.store.sqlite import SqliteStore
-from terminal.core.entries import Alarm, EpochBegan, ParametersChanged, Receipt, decode
+from terminal.core.entries import Alarm, EpochBegan, ParametersChanged, Receipt, check_link, decode
 from terminal.core.model import EntryName
 from terminal.ports import StoreBroken
 from tests.journal_cases import DAY_MS, NOON_MS, TestClock, at, decided, draft, walked
@@ -80,6 +80,18 @@ async def test_damage_is_noticed_before_the_first_gate_opens(tmp_path: Path, wha
     assert len(list((tmp_path / "j").glob("damaged-*"))) == 1
     store, why = await opened(tmp_path / "j")
     assert not why
+    await store.close()
+
+
+@pytest.mark.parametrize("rides", [40, 400])
+async def test_the_start_looks_at_the_newest_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rides: int) -> None:
+    """However long the journal is, the first gate waits for so many entries; the rest is the walk's."""
+    await filled(tmp_path, rides)
+    monkeypatch.setattr(recovery, "VERIFIED_AT_START", 20)
+    looked = list[object]()
+    monkeypatch.setattr(recovery, "check_link", lambda *link: looked.append(link) or check_link(*link))  # type: ignore[func-returns-value]
+    store, why = await opened(tmp_path)
+    assert why == "" and 1 <= len(looked) <= 22
     await store.close()
 
 

@@ -38,7 +38,7 @@ from terminal.core.parameters import Issuers, OfficeKeys, ParameterSet
 from terminal.core.parameters_load import PARTS, ParametersError, load
 from terminal.core.tokens import base45, card_token, ride_code
 from tests.core.cases import NOW_MS, instant, parameters
-from tests.fuzz import camera_targets, card_targets, library_targets, pictures
+from tests.fuzz import camera_targets, card_targets, library_targets, pictures, site_targets
 
 NOW_S = NOW_MS // 1000
 
@@ -348,6 +348,10 @@ TARGETS: dict[str, Target] = {
     "pn532": Target(card_targets.pn532_frames, card_targets.frame_seeds),
     "item_tag": Target(library_targets.item_tag, library_targets.tag_seeds),
     "sip2_line": Target(library_targets.sip2_line, library_targets.line_seeds),
+    "nmea": Target(site_targets.nmea, site_targets.nmea_seeds),
+    "tariff": Target(site_targets.tariff, site_targets.tariff_seeds),
+    "configuration": Target(site_targets.configuration, site_targets.configuration_seeds),
+    "panel": Target(site_targets.panel, site_targets.panel_seeds),
 }
 PLANTED = Target(planted, lambda: [b"\x00\x00\x00\x00"])
 

@@ -290,7 +290,7 @@ class PurseRules(Value, frozen=True):
 
     products: tuple[Product, ...]  # plain rides; the first eligible is taken
     trips: TripFares = TripFares()
-    key_index: int = 0x01  # of the debit key, in INITIALIZE
+    key_index: int = 0x01  # of the debit key, in INITIALIZE; 01 in every published trace
     mode: int = 0x02  # EF1E byte 9: 01 metro and 02 bus by gate code, the reverse by another tool: ask the operator
     city: str = "0000"
     acquirer: str = "0000000000000000"
@@ -299,6 +299,7 @@ class PurseRules(Value, frozen=True):
     tac_usage: int = 0x44  # P1 of the secure module's 801A for the TAC key: two levels, by field code
     two_factors: bool = True  # the secure module's 8070 names serial and issuer; False: the serial alone
     least_balance_fen: int = 0  # to board; Beijing asks for 1 yuan
+    sm4: tuple[int, ...] = (0x04,)  # algorithm bytes of INITIALIZE that mean SM4; our own choice, no text says which
     lock_listed: bool = False  # a purse on the deny list is locked on the card: the operator's right, and its module's
     lock_key: tuple[int, int] = (0x45, 0x02)  # P1, P2 of the secure module's 801A for APPLICATION BLOCK, by gate code
     balance_p1: int = (

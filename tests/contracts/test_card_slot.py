@@ -11,11 +11,12 @@ import pytest
 
 from simulators.card import SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
+from simulators.pcscd import READER
 from terminal.core.cards.apdu import LONGEST_ANSWER
 from terminal.core.cards.reading import Refused
 from terminal.core.model import Reason
 from terminal.ports import CardChannel, CardGone, CarryingChannel
-from tests.card_stands import PcscStand, SerialStand, listening
+from tests.card_stands import Listener, PcscStand, SerialStand, listening, noticed, stand_of
 from tests.waiting import LIMIT_S, until
 
 KINDS = ("memory", "serial", "pcsc")
@@ -263,6 +264,28 @@ class TestCarrying:
 
 class TestPcsc:
     """What only pcscd can do to us."""
+
+    async def test_another_program_holds_the_reader(self, tmp_path: Path) -> None:
+        """We hold a card for us alone, so do others: told with what to do, and served once they let go."""
+        from drivers.card import scard  # needs pyscard
+
+        async with stand_of("pcsc", tmp_path) as stand:
+            stand.hold(card())
+            await noticed(0, present=True)
+            context = scard.establish()
+            handle = scard.connect(context, f"{READER} 00 00", scard.ANY_PROTOCOL)
+            listener = Listener(stand.slot)
+            try:
+                await until(lambda: listener.errors)
+                assert "end it" in listener.errors[0].hint
+                scard.disconnect(handle)
+                channel = await listener.next()
+                with pytest.raises(scard.PcscError, match=r"[Ss]haring"):
+                    scard.connect(context, f"{READER} 00 00", scard.ANY_PROTOCOL)
+                assert await balance(channel) == FEN_5000
+            finally:
+                scard.release(context)
+                await listener.close()
 
     async def test_pcscd_that_stands_still_is_noticed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The watchdog tells and counts it, the event loop goes on; when pcscd does, cards are read."""

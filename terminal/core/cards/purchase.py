@@ -236,7 +236,7 @@ def settle(debit: PurseDebit, public: bytes, rules: PurseRules, *, module_waits:
 
 def _prove_tac(debit: PurseDebit, public: bytes, rules: PurseRules, tac: bytes) -> Conversation[bool | None]:
     """Whether the module computes the same TAC under the card's key; None where it cannot."""
-    size = 8 if debit.algorithm == 0 else 16
+    size = 16 if debit.algorithm in rules.sm4 else 8  # bytes of a block
     signed = debit.amount_fen.to_bytes(4) + bytes((debit.type,)) + debit.terminal + debit.transaction + debit.when
     padded = signed + b"\x80" + bytes(-(len(signed) + 1) % size)
     keyed = yield from ask_module(command(0x80, 0x1A, rules.tac_usage, 0x00, public[12:20] + public[:8]))

@@ -38,6 +38,8 @@ class Talk:
     ) -> None:
         self._channel = channel
         self._module = module
+        self._waits = module if isinstance(module, WaitingModule) else None
+        self._there = channel if isinstance(channel, CarryingChannel) and self._waits is module else None
         self._clock = clock
         self._on_module = on_module
         self._module_said: list[DeviceError | None] = []
@@ -51,12 +53,10 @@ class Talk:
     async def carry(self, conversation: Conversation[T]) -> T:
         """Run a conversation to its end. Raises CardGone, and whatever the conversation raises."""
         steps = self._counted(conversation)
-        channel, module = self._channel, self._module
         try:
-            if isinstance(channel, CarryingChannel) and (module is None or isinstance(module, WaitingModule)):
-                commands = self._commands_of(steps, module)
-                return await self._from_card(functools.partial(channel.carry, commands))
-            return await self._carry_here(steps)
+            if self._there is None:
+                return await self._carry_here(steps)
+            return await self._from_card(functools.partial(self._there.carry, self._commands_of(steps)))
         finally:
             for said in self._module_said:
                 self._on_module(said)
@@ -145,7 +145,7 @@ class Talk:
 
     # ----------------------------------------------------------------------- on the card's thread
 
-    def _commands_of(self, steps: Conversation[T], module: WaitingModule | None) -> Generator[bytes, bytes, T]:
+    def _commands_of(self, steps: Conversation[T]) -> Generator[bytes, bytes, T]:
         """The card's commands; the module is asked in between."""
         try:
             ask = next(steps)
@@ -153,7 +153,7 @@ class Talk:
                 if ask.to is Side.CARD:
                     answer = yield ask.command
                 else:
-                    answer = b"" if module is None else self._answer_of(module, ask.command)
+                    answer = self._asked_there(ask.command)
                 ask = steps.send(answer)
         except StopIteration as end:
             result: T = end.value
@@ -161,9 +161,11 @@ class Talk:
         finally:
             steps.close()
 
-    def _answer_of(self, module: WaitingModule, command: bytes) -> bytes:
+    def _asked_there(self, command: bytes) -> bytes:
+        if self._waits is None:
+            return b""
         try:
-            answer = module.answer(command)
+            answer = self._waits.answer(command)
         except DeviceError as error:
             self._module_said.append(error)
             return b""

@@ -11,7 +11,7 @@ Laws of this file:
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Generator
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 import msgspec
 
@@ -38,8 +38,8 @@ class Talk:
     ) -> None:
         self._channel = channel
         self._module = module
-        self._waits = module if isinstance(module, WaitingModule) else None
-        self._there = channel if isinstance(channel, CarryingChannel) and self._waits is module else None
+        self._waits = module if module is not None and _waits(module) else None
+        self._there = channel if self._waits is module and _carries(channel) else None
         self._clock = clock
         self._on_module = on_module
         self._module_said: list[DeviceError | None] = []
@@ -171,3 +171,12 @@ class Talk:
             return b""
         self._module_said.append(None)
         return answer
+
+
+# isinstance says the same of a protocol, and takes a tenth of a millisecond of every tap for it.
+def _carries(channel: CardChannel) -> TypeGuard[CarryingChannel]:
+    return hasattr(channel, "carry")
+
+
+def _waits(module: SecureModule) -> TypeGuard[WaitingModule]:
+    return hasattr(module, "answer")

@@ -5,7 +5,8 @@
   such pictures of the easy clips together.
   pyzbar is given the colour picture OpenCV hands over, or (gray) one decoded gray as ours is.
 - idle_percent, idle_percent_10hz: CPU of the process that sees and of the reader beside it, while nothing moves in a
-  720p stream of 30 pictures a second; every picture checked, and ten a second. The camera is a process not counted.
+  720p stream of 30 pictures a second; every picture decoded and checked, and ten checks a second, of which lengths may
+  answer two of three (drivers/camera/lengths.py). The camera is a process not counted.
 - frame_to_payload_*: from a picture's arrival to its payload in the daemon, over a real stream.
 - payloads, payloads_whole: random binary payloads of 64 to 400 bytes, painted, streamed, read; how many bit for bit.
 """

@@ -49,6 +49,7 @@ class Picture(Protocol):
     """One picture, not yet decoded."""
 
     arrived_ns: int
+    length: int  # bytes as it was compressed; 0: it was not
 
     def small(self) -> Gray:
         """About 160 pixels wide."""
@@ -78,7 +79,7 @@ class JpegPicture:
     """A picture as the camera sent it; decoding it gray is a third of the work, an eighth of the size a little less."""
 
     def __init__(self, data: bytes, arrived_ns: int) -> None:
-        self.arrived_ns = arrived_ns
+        self.arrived_ns, self.length = arrived_ns, len(data)
         self._data = np.frombuffer(data, np.uint8)
         self._gray: Gray | None = None
 
@@ -110,7 +111,7 @@ class PlanePicture:
     """A picture that is gray already, such as the Y plane of YUYV: no copy is made for looking at it."""
 
     def __init__(self, plane: Gray, arrived_ns: int) -> None:
-        self.arrived_ns = arrived_ns
+        self.arrived_ns, self.length = arrived_ns, 0
         self._plane = plane
 
     def small(self) -> Gray:

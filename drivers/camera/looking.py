@@ -2,7 +2,7 @@
 
 Laws of this file:
 - While nothing moves a picture is only asked, at its smallest, whether that is still so; at most `check_hz`
-  times a second.
+  times a second. Where `check_hz` says how often, its length may answer, between two that are decoded (lengths.py).
 - While a code is being read two of three pictures are looked at without asking: it is there, and is looked for again.
 - A look has a time budget; what exceeds it is counted. The pictures it cost are gone, never late.
 - Whatever a decoder raises about one picture costs that picture.
@@ -15,6 +15,7 @@ import numpy as np
 
 from drivers.camera.frames import BadPicture, FrameSource, Gray, Stillness, now_ns
 from drivers.camera.frames import Picture as Frame
+from drivers.camera.lengths import Lengths
 from drivers.camera.messages import LONGEST_PAYLOAD, LONGEST_PICTURE, MOST_SYMBOLS, Beat, Look, Order, Picture, Seen
 from drivers.camera.pipeline import Pipeline
 from drivers.camera.symbols import Symbol
@@ -36,6 +37,7 @@ class Looker:
         self._budget_ns = order.budget_ms * 1_000_000
         self._confined = confined
         self._still = Stillness()
+        self._lengths = Lengths()
         self._at_rest = True
         self._wanted = 0  # how many pictures in a row were worth a look
         self._unasked = UNASKED  # how many in a row were looked at because the one before was read
@@ -118,15 +120,23 @@ class Looker:
 
     def _ask(self, frame: Frame, now_s: float) -> None:
         """Whether anything moves, or the camera shows the same for ever."""
+        self._checked += 1
+        if self._is_like_the_last(frame, now_s):
+            return
         if self._wanted > 1:
             frame.gray()  # wanted anyway, and the small one is made of it
         small = frame.small()
-        self._checked += 1
         if self._still.is_frozen(small, frame.arrived_ns):
             self._still = Stillness()
             self._source.reopen("frozen", FROZEN_HINT)
         self._at_rest = not self._pipeline.wants(small, now_s)
         self._wanted = 0 if self._at_rest else self._wanted + 1
+        self._lengths.decoded(frame.length, now_s, changed=self._pipeline.changed)
+
+    def _is_like_the_last(self, frame: Frame, now_s: float) -> bool:
+        """By its length; every picture is decoded where that was asked for, and when the whole frame is due."""
+        asks_little = self._at_rest and self._period_ns > 0 and not self._pipeline.is_due(now_s)
+        return asks_little and self._lengths.say_nothing_came(frame.length, now_s)
 
     def _score(self, at_ns: int) -> float:
         """Of the last second's looks, how many read a code."""

@@ -32,6 +32,7 @@ class Pipeline:
 
     def __init__(self, formats: Sequence[str], *, mode: Literal["gate", "kiosk"] = "gate") -> None:
         self.mode = mode
+        self.changed = False  # whether the last small picture differed from the background
         self._ladder = Ladder(formats)
         self._agreement = Agreement()
         self._motion = Motion()
@@ -46,15 +47,16 @@ class Pipeline:
         active = now_s < self._active_until_s
         rearms = now_s - self._armed_s >= REARM_S
         change = self._motion.watch(small, active=active, ask_moving=rearms)
+        self.changed = change is not None
         if change is not None:
             if not active or change.moving:
                 self._arm(now_s)
             self._active_until_s, self._box = max(self._active_until_s, now_s + ACTIVE_S), change.box
-        return change is not None or active or self._is_due(now_s)
+        return change is not None or active or self.is_due(now_s)
 
     def look(self, gray: Gray, now_s: float) -> list[Symbol]:
         """Every symbol to be believed, of the full frame. Where to look was decided by the last `wants`."""
-        first, whole = self._looked_s == LONG_AGO, self._is_due(now_s)
+        first, whole = self._looked_s == LONG_AGO, self.is_due(now_s)
         box = WHOLE if whole else self._box
         found, unread = self._plain(gray, box)
         if not whole and {one.payload for one in found} - self._known:
@@ -72,7 +74,7 @@ class Pipeline:
         self._known = frozenset(one.payload for one in found)
         return self._agreement.believed(found, now_s)
 
-    def _is_due(self, now_s: float) -> bool:
+    def is_due(self, now_s: float) -> bool:
         """Whether the whole frame is to be looked at."""
         rests = now_s - self._armed_s > REST_AFTER_S
         return now_s - self._looked_s >= (LOOK_AT_REST_S if rests else LOOK_EVERY_S)

@@ -6,7 +6,8 @@ Laws of this file:
 - Each round two people pass: one before the camera, one at the scan module beside it while nobody sees. Two openings,
   for two codes that were held out; not one more, whatever was done to what sees.
 - Sight returns within RECOVER_S of the disaster, a hang's own time to be noticed included.
-- This process, the daemon's side, does not grow.
+- This process is the daemon's side and no more: the camera is painted in another. It does not grow: its memory is read
+  after every round, and the least of the last quarter compared with the least of a quarter after 25 rounds.
 - A planted bug is found: PLANTS.
 """
 
@@ -28,10 +29,12 @@ RECOVER_S = 1.0
 OTHER_S = 0.5  # the scan module's passenger does not wait for the camera
 GROWTH_MIB = 8.0
 DISASTERS = ("killed", "hung", "bombed")
+KEEPS = "the daemon's side keeps ten megabytes a round"
 PLANTS: dict[str, dict[str, Any]] = {
     "none": {},
     "nobody watches": {"hang_ms": 60_000},
     "the same code is new with each picture": {"silence_s": 0},
+    KEEPS: {},
 }
 
 
@@ -40,16 +43,18 @@ async def campaign(place: Path, rounds: int, plant: str, seed: int, other_s: flo
     random = Random(seed)
     recovered: list[float] = []
     wrong: list[str] = []
-    grown = 0.0
-    async with camera_lane(place, **PLANTS[plant]) as lane:
+    rss_mib: list[float] = []
+    kept: list[bytes] = []
+    async with camera_lane(place, far=True, **PLANTS[plant]) as lane:
         for number in range(rounds):
             disaster = DISASTERS[number % len(DISASTERS)]
             await lane.has_spare()
             recovered.append(await _round(lane, disaster, random, wrong, other_s))
-            if number == min(25, rounds // 2):
-                grown = -_rss_mib()
-        grown += _rss_mib()
+            if plant == KEEPS:
+                kept.append(os.urandom(10 << 20))
+            rss_mib.append(_rss_mib())
         endings = {ending.value: count for ending, count in lane.reader.endings.items()}
+    grown = _grown(rss_mib)
     if max(recovered) > RECOVER_S:
         wrong.append(f"sight returned after {max(recovered):.2f} s")
     if grown > GROWTH_MIB:
@@ -60,6 +65,7 @@ async def campaign(place: Path, rounds: int, plant: str, seed: int, other_s: flo
         "endings": endings,
         "recovered_p50_s": round(sorted(recovered)[len(recovered) // 2], 3),
         "recovered_max_s": round(max(recovered), 3),
+        "rss_mib": [round(min(rss_mib), 1), round(max(rss_mib), 1)],
         "grown_mib": round(grown, 1),
         "wrong": wrong,
     }
@@ -97,6 +103,12 @@ async def _bomb(lane: CameraLane, pid: int) -> None:
     while lane.seeing == pid and time.monotonic() < until:
         await asyncio.sleep(0.002)
     bomb.vanish()
+
+
+def _grown(rss_mib: list[float]) -> float:
+    """Without what a single moment needs; by the time of the first quarter everything was loaded."""
+    begin, quarter = min(25, len(rss_mib) // 2), max(1, len(rss_mib) // 4)
+    return min(rss_mib[-quarter:]) - min(rss_mib[begin : begin + quarter])
 
 
 def _rss_mib() -> float:

@@ -29,6 +29,7 @@ from terminal.core.model import PassageMode, Reason, Verdict
 from terminal.core.parameters import Policies
 from terminal.ports import OfficeError, RawParameters
 from terminal.runtime.lane import LaneRules
+from tests.blinded.far_camera import FarCamera
 
 BOMBABLE = (sys.executable, "-m", "tests.blinded.bomb")
 HELD = Held(code=0.75)
@@ -51,7 +52,7 @@ class Away:
 class CameraLane:
     """A bus door: a camera, a scan module, a gate."""
 
-    def __init__(self, place: Path, camera: Camera, reader: CameraReader, silence_s: int) -> None:
+    def __init__(self, place: Path, camera: Camera | FarCamera, reader: CameraReader, silence_s: int) -> None:
         clock = SystemClock()
         self.camera, self.reader = camera, reader
         self.other, self.gate, self.indicator = MemoryReader(clock), MemoryGate(clock), MemoryIndicator()
@@ -141,13 +142,24 @@ class CameraLane:
         return found
 
 
+async def _camera(*, far: bool) -> Camera | FarCamera:
+    if far:
+        return await FarCamera.begin(width=640, height=480, rate=20, seed=5)
+    camera = Camera(width=640, height=480, rate=20, seed=5)
+    await camera.serve()
+    return camera
+
+
 @asynccontextmanager
 async def camera_lane(
-    place: Path, command: Sequence[str] = BOMBABLE, silence_s: int = 3, **settings: Any
+    place: Path, command: Sequence[str] = BOMBABLE, silence_s: int = 3, *, far: bool = False, **settings: Any
 ) -> AsyncIterator[CameraLane]:
-    """A lane at work, and everything ended afterwards: every opening has its grant in the journal."""
-    camera = Camera(width=640, height=480, rate=20, seed=5)
-    made = reader.Settings(source=await camera.serve(), **settings)
+    """A lane at work, and everything ended afterwards: every opening has its grant in the journal.
+
+    `far`: the camera paints in a process of its own.
+    """
+    camera = await _camera(far=far)
+    made = reader.Settings(source=camera.url, **settings)
     eyes = reader.CameraReader(made, SystemClock(), command)
     if not silence_s:  # a planted bug: nobody remembers what was handed over
         eyes.on_look = lambda read, score: eyes._watch.presence._held.clear() if eyes._watch else None

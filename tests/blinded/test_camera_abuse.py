@@ -23,7 +23,7 @@ from simulators.painting import Held
 from simulators.phone import Phone
 from terminal.core import tokens
 from terminal.core.model import Reason, Refusal, Verdict
-from tests.blinded.campaign import PLANTS, campaign
+from tests.blinded.campaign import KEEPS, PLANTS, campaign
 from tests.blinded.lane import HELD, CameraLane, camera_lane
 from tests.core import cases
 from tests.waiting import LIMIT_S
@@ -180,5 +180,6 @@ async def test_case_25_what_sees_is_killed_hung_and_bombed(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("plant", [plant for plant in PLANTS if plant != "none"])
 async def test_case_25_the_rig_finds_a_planted_bug(plant: str, tmp_path: Path) -> None:
-    """Nobody watches what sees; nobody remembers what was handed over."""
-    assert (await campaign(tmp_path, 2, plant, seed=1))["wrong"]
+    """Nobody watches what sees; nobody remembers what was handed over; somebody keeps what he needs no more."""
+    told = (await campaign(tmp_path, 3 if plant == KEEPS else 2, plant, seed=1))["wrong"]
+    assert [wrong for wrong in told if ("grew" in wrong) is (plant == KEEPS)]

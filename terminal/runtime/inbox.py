@@ -21,6 +21,12 @@ class Inbox:
         self.dropped = 0
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
+        self._woken = False
+
+    def wake(self) -> None:
+        """Let whoever waits go on as if its time were over: something else has to be shown."""
+        self._woken = True
+        self._news.set()
 
     def put(self, event: Event) -> None:
         """Something happened."""
@@ -38,7 +44,8 @@ class Inbox:
             async with asyncio.timeout(wait_s):
                 while True:
                     event = self._taken(page)
-                    if event is not None:
+                    if event is not None or self._woken:
+                        self._woken = False
                         return event
                     self._news.clear()
                     await self._news.wait()

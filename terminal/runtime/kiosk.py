@@ -86,6 +86,7 @@ class KioskLane:
         self.visits = 0
         self.counts: dict[str, int] = {}
         self.inbox = Inbox()
+        site.on_emergency.append(self.inbox.wake)
         self._parts = parts
         self._entrance = Entrance(parts, site, library.readers, self.inbox)
         self._screens = {f"{parts.kiosk.lane}/screen{number}": one for number, one in enumerate(parts.screens)}
@@ -122,10 +123,19 @@ class KioskLane:
                 return await self._noted(step)
 
     async def _shown(self, page: Page, wait_s: float | None) -> Event:
+        if self.site.emergency:
+            await self._closed(page)
+            return Tick(at=self.site.now())
         await self._show(page)
         self._asking = False
         event = await self.inbox.next(page, wait_s)
         return event or Tick(at=self.site.now())
+
+    async def _closed(self, page: Page) -> None:
+        """Nothing is done while everybody leaves; whose page it was, nobody knows afterwards."""
+        while self.site.emergency:
+            await self._show(Page(kind=PageKind.CLOSED, language=page.language, said=Said(reason=Reason.EMERGENCY)))
+            await self.inbox.next(self._page, None)  # what is touched now is nothing
 
     async def _asked(self, port: Port, request: Request) -> Heard:
         """Ask, and say that somebody is being asked where it takes long."""
@@ -268,10 +278,6 @@ class KioskLane:
         """Return once nobody's book is half-way through: stopping finishes what was begun."""
         while self._asking:  # noqa: ASYNC110  # once in a run
             await asyncio.sleep(0.01)
-
-    async def tell(self, act: Any) -> None:
-        """What concerns every lane, such as an emergency, is shown here too."""
-        await self._show(Page(kind=PageKind.CLOSED, language=self._page.language, said=Said(reason=act.reason)))
 
     def status(self) -> dict[str, Any]:
         """Figures for the status; nobody's account is in them."""

@@ -8,7 +8,7 @@ Laws of this file:
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -41,6 +41,7 @@ class Site:
         self.clock = clock
         self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
         self.stirred = asyncio.Event()  # an emergency began or ended
+        self.on_emergency: list[Callable[[], None]] = []  # whoever has to show that it began, or is over
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self.where = Where()  # where the vehicle stands; replaced whole
         self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
@@ -139,3 +140,5 @@ class Site:
         if signal in (GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF):
             self.emergency = signal is GateSignal.EMERGENCY_ON
             self.stirred.set()
+            for told in self.on_emergency:
+                told()

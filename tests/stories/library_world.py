@@ -55,7 +55,7 @@ class Desk(World):
         self.slot, self.reader = MemorySlot(self.clock), MemoryReader(self.clock)
         self.links = place / "readers.links"
         self.links.touch()
-        self.policy = POLICY
+        self.policy, self.key = POLICY, KEY
 
     def link(self, ref: Ref, number: str, nonce: bytes = bytes(12)) -> None:
         """The desk linked this card to a reader."""
@@ -72,7 +72,7 @@ class Desk(World):
             self.pad,
             re.compile("B-[0-9]+"),
         )
-        library = LibraryParts(self.system, KEY, [kiosk], self.links)
+        library = LibraryParts(self.system, self.key, [kiosk], self.links)
         parts = super()._parts()
         parts.lanes, parts.library = (), library
         return parts

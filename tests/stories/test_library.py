@@ -5,17 +5,20 @@ in its turn. What it refuses later is a librarian's to settle. No loan and no re
 """
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from simulators.library import Library
 from simulators.token_issuer import Wallet
 from terminal.core.card import Assurance
+from terminal.core.entries import Alarm, DenialsSummed
 from terminal.core.items import Securing
-from terminal.core.library import Silence
+from terminal.core.library import Loan, ReaderNumber, Silence
 from terminal.core.loans import Circulation
 from terminal.core.model import Reason, Verdict
 from terminal.core.screen import Language, PageKind, Touch
+from terminal.ports import LibraryError
 from terminal.runtime.not_done import NotDone
 from tests.stories.library_world import ISSUER, Desk, card_of, kiosk, two_kiosks
 
@@ -252,6 +255,100 @@ async def test_a_refused_record_holds_up_nothing_of_its_book(desk: Desk) -> None
     desk.system.silence = None
     await asyncio.sleep(AGAIN_S)
     assert desk.replayed() == [("listed", "loan_refused"), ("done", "returned")]
+
+
+@kiosk
+async def test_what_another_key_sealed_is_a_librarians(desk: Desk) -> None:
+    """The site's key was changed while something waited: listed, not forgotten, and the rest goes on."""
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.key = bytes(32)
+    await desk.restart()
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("listed", "sealed_otherwise")]
+    assert [fact.kind for fact in desk.facts(Alarm)] == ["librarian"]
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    (record,) = (await desk.terminal.commands.ask("7", "library-list", []))["records"]
+    assert (record["what"], record["book"], record["reader"]) == ("lent", "", "")
+    for words in (["rubbish", "why"], [record["record"], " "]):
+        with pytest.raises(NotDone):
+            await desk.terminal.commands.ask("7", "library-settle", words)
+
+
+@kiosk
+async def test_a_record_that_is_never_answered_holds_up_nobody(desk: Desk) -> None:
+    """The system is there and asks again and again for that one: after five times a librarian decides."""
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    await desk.borrows(card_of("birch"), "B-2")
+    asks = desk.system.checkout
+
+    async def deaf(reader: ReaderNumber, barcode: str, at_ms: int, **how: Any) -> Loan:
+        if barcode == "B-1":
+            raise LibraryError(Silence.ASKED_AGAIN, "3 times")
+        return await asks(reader, barcode, at_ms, **how)
+
+    desk.system.checkout = deaf  # type: ignore[method-assign]  # this system has a fault
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.replayed() == [("done", "borrowed")]
+    await asyncio.sleep(3 * AGAIN_S)
+    assert desk.replayed() == [("done", "borrowed"), ("listed", "library_asks_again")]
+
+
+@kiosk
+async def test_on_a_full_disk_nothing_is_told(desk: Desk) -> None:
+    """What cannot be written is not done; once there is room it is."""
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.disk.full, desk.system.silence = True, None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.library.lent == [] and desk.replayed() == []
+    desk.disk.full = False
+    await asyncio.sleep(AGAIN_S)
+    assert desk.library.lent == [("R-1", "B-1")] and desk.replayed() == [("done", "borrowed")]
+
+
+@kiosk
+async def test_the_journal_says_neither_who_nor_which_book(desk: Desk) -> None:
+    """Neither a reader's number nor a barcode stands in it, told or waiting."""
+    await desk.borrows(card_of("amber"), "B-1")
+    desk.system.silence = Silence.NO_ANSWER
+    await desk.borrows(card_of("amber"), "B-2")
+    await desk.gives_back("B-1")
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    written = b"".join(stored.data for stored in desk.disk.stored)
+    assert b"circulated" in written and b"replayed" in written
+    assert not any(secret in written for secret in (b"R-1", b"B-1", b"B-2"))
+
+
+@kiosk
+async def test_in_an_emergency_the_screen_says_so_and_nothing_is_written(desk: Desk) -> None:
+    """Whoever stands there reads it; afterwards the kiosk is at rest."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    await desk.tap(card_of("amber"))
+    await desk.terminal.commands.ask("7", "emergency", ["on", "smoke"])
+    entries = len(desk.written())
+    assert await desk.lay("B-1") is Reason.EMERGENCY
+    assert await desk.tap(card_of("birch")) is Reason.EMERGENCY
+    assert (desk.page.kind, len(desk.written()), desk.library.lent) == (PageKind.CLOSED, entries, [])
+    await asyncio.sleep(60)
+    await desk.terminal.commands.ask("7", "emergency", ["off", "false alarm"])
+    await asyncio.sleep(1)
+    assert desk.page.kind is PageKind.REST
+
+
+@kiosk
+async def test_a_flood_of_strangers_is_summed(desk: Desk) -> None:
+    """Codes nobody is linked to, faster than people are: a few entries and a sum."""
+    for number in range(30):
+        desk.reader.show(Wallet(f"stranger {number}").code(desk.now_s))
+    await asyncio.sleep(5)
+    own = len(desk.decisions(Verdict.REFER))
+    summed = sum(count for fact in desk.facts(DenialsSummed) for count in fact.counts.values())
+    assert own < 30 and own + summed == 30
 
 
 @kiosk

@@ -11,6 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from terminal.core.services import VISITS
+
 HOST = "127.0.0.1"
 TRIED = 40
 
@@ -20,16 +22,21 @@ def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str
     ports: dict[str, int] = {}
     for name in configs:
         ports[name] = free_port(max([first_port, *(port + 1 for port in ports.values())]))
-    lanes = {name: list(tomllib.loads(text)["lanes"]) for name, text in configs.items()}
+    lanes = {name: tomllib.loads(text)["lanes"] for name, text in configs.items()}
     index = next(iter(configs))
     links = {
-        lane: f"http://{HOST}:{ports[name]}/display?{urlencode({'lane': lane})}"
+        lane: f"http://{HOST}:{ports[name]}/{_page(table['service'])}?{urlencode({'lane': lane})}"
         for name in configs
         if name != index
-        for lane in lanes[name]
+        for lane, table in lanes[name].items()
     }
     found = {name: _section(port, links if name == index else {}) for name, port in ports.items()}
     return found, f"http://{HOST}:{ports[index]}/"
+
+
+def _page(service: str) -> str:
+    """A kiosk is touched, a lane's display looked at."""
+    return "kiosk" if service in VISITS else "display"
 
 
 def free_port(first: int) -> int:

@@ -1,0 +1,56 @@
+"""What the demo says of its library: a loan that nobody knows of any more is counted as lost."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators import pki
+from simulators.parameters import ParameterOffice
+from terminal.cli.demo_library import figures
+from terminal.core.base import EntryName
+from terminal.core.entries import Entry, Fact
+from terminal.core.loans import Circulated, Circulation, Fate, Replayed
+from terminal.core.model import Reason
+from tests.core.cases import instant
+
+
+def name(sequence: int) -> EntryName:
+    return EntryName(epoch=b"epoch--1", sequence=sequence)
+
+
+def entry(fact: Fact, sequence: int) -> Entry:
+    return Entry(terminal="T1", name=name(sequence), previous=bytes(32), at=instant(), fact=fact)
+
+
+MADE = {"kind": "library_lent", "book": "30000001"}
+TOLD = Replayed(of=name(1), fate=Fate.DONE, reason=Reason.BORROWED)
+LISTED = Replayed(of=name(1), fate=Fate.LISTED, reason=Reason.LOAN_REFUSED)
+UNDONE = Circulated(lane="desk", what=Circulation.UNDONE, reason=Reason.BOOK_NOT_RELEASED, of=name(1))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "waits", "more", "events", "lost"),
+    [
+        ("made by the library system", False, [], [MADE], 0),
+        ("written, and never made: lost", False, [], [], 1),
+        ("still waiting to be told", True, [], [], 0),
+        ("told, and made", True, [TOLD], [MADE], 0),
+        ("said to be told, and never made: lost", True, [TOLD], [], 1),
+        ("on the librarian's list", True, [LISTED], [], 0),
+        ("undone", False, [UNDONE], [], 0),
+        ("another book was made: lost", False, [], [MADE | {"book": "30000002"}], 1),
+    ],
+)
+def test_a_lost_loan_is_counted(
+    sentence: str, waits: bool, more: list[Fact], events: list[dict[str, Any]], lost: int, tmp_path: Path
+) -> None:
+    """From what others did, not from what the terminal says."""
+    keys = pki.write_office_keys(tmp_path / "office-keys")
+    parameters = ParameterOffice(tmp_path / "parameters", keys)
+    parameters.publish(1_700_000_000_000)
+    book = parameters.ref("book", b"30000001")
+    loan = Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED, book=book, waits=waits)
+    written = [entry(fact, number) for number, fact in enumerate([loan, *more], 1)]
+    found = figures(tmp_path, written, events)
+    assert (found["loans"], found["loans_lost"]) == (1, lost), sentence

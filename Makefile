@@ -1,5 +1,5 @@
 # Every target sets up what it needs first; see tools/setup.
-.PHONY: run test check lint types tests bench soak days blind chaos cuts damage faults torn fuzz cards picture clean
+.PHONY: run test check lint types tests bench soak days blind chaos chaos-library cuts damage faults torn fuzz cards picture clean
 PYTHON = .venv/bin/python
 
 run:            ## a bus and a park turnstile, working; ARGS="--seconds 20 --json"
@@ -56,6 +56,10 @@ faults:         ## system calls that fail, at every index of a tap, a receipt an
 chaos:          ## records through a link that breaks in every way, both ends killed: RECORDS=20000, SEED, PLANT
 	@tools/setup dev
 	@$(PYTHON) -m tests.chaos $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant "$(PLANT)")
+
+chaos-library:  ## questions to library systems, ours and others', through a line that breaks: REQUESTS=1000, SEED, PLANT
+	@tools/setup dev
+	@$(PYTHON) -m tests.library_chaos $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED)) $(if $(PLANT),--plant "$(PLANT)")
 
 torn:           ## every way a card's purchase can be torn, and how many there are; or PLANT=name
 	@tools/setup dev

@@ -18,7 +18,7 @@ from terminal.ports import Clock, DeviceError
 
 
 class Settings(Value, frozen=True):
-    """`[items]` with `driver = "sim.items"`: nothing to set."""
+    """`[lanes.NAME.items]` with `driver = "sim.items"`: nothing to set."""
 
 
 class MemoryPad:

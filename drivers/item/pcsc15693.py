@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Settings(Value, frozen=True):
-    """`[items]` with `driver = "item.pcsc15693"`. A PC/SC reader shows one tag: a pad for a set has as many readers."""
+    """`[lanes.NAME.items]` with `driver = "item.pcsc15693"`. A reader shows one tag: a pad for sets has several."""
 
     readers: tuple[str, ...] = ("",)  # names, or how they begin; "": the only one there is
     look_ms: int = 200  # between two looks

@@ -1,10 +1,13 @@
 """A library system over SIP2 and TCP: the LibrarySystem port.
 
 Laws of this file:
-- One question at a time; an answer counts only with this question's code and sequence number. What is late is dropped.
+- One question at a time; an answer counts only with this question's code and sequence number, and if the book and the
+  reader that it names are those asked for. What is late is dropped, and what obeys a question that came damaged.
+- A system that sent one checksum sends them all: an answer without one is garbled.
 - A question is said once. It is said again only when the system asks for that (96), with the same sequence number;
   we ask for the answer again (97) only when it came damaged.
-- After silence or rubbish the line is closed: a late answer must not meet the next question.
+- After silence or rubbish the line is closed, also where an answer came after all: a late one must not meet the next
+  question, and a system that takes two questions for one answers neither.
 - No answer, 96, a closed line and "not ok" are four different things.
 - Reader numbers and passwords are in no message of ours, log or error.
 """
@@ -15,6 +18,7 @@ import datetime
 import logging
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from drivers.library import sip2_codec as codec
@@ -26,6 +30,7 @@ AGAIN_LIMIT = 3  # how often one question is said, and one answer asked for
 RESEND = b"97"
 LINES_KEPT = 16  # of a system that talks unasked
 ENDS = re.compile(rb"[\r\n]+")
+NAMING = {"AA", "AB"}  # fields in which an answer says whom, and what, it is about
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ class Settings(Value, frozen=True):
     charset: str = "utf-8"  # or "gbk"
     language: str = "019"  # SIP2's number for Chinese; 001 is English
     time_zone: str = "Asia/Shanghai"
+    echoes: bool = True  # its answers name book and reader as we asked; false for one that writes them otherwise
     timeout_s: float = 5.0
     connect_s: float = 3.0
     currency: str = "CNY"
@@ -64,6 +70,7 @@ class Sip2:
         self._turn = asyncio.Lock()
         self._line: Line | None = None
         self._sequence = 0
+        self._is_checked = False  # the system sends checksums
         self._status: SystemStatus | None = None
 
     # ----------------------------------------------------------------------- the port
@@ -149,13 +156,15 @@ class Sip2:
     ) -> codec.Message:
         self._sequence = (self._sequence + 1) % 10
         try:
-            question = codec.encode(code, fixed, fields, self._sequence, self._settings.charset)
+            said = codec.encode(code, fixed, fields, self._sequence, self._settings.charset)
         except codec.NotSayable as error:
             raise LibraryError(Silence.UNSAYABLE, str(error)) from error
+        named = {name: fields[name] for name in NAMING & fields.keys()} if self._settings.echoes else {}
+        question = Question(said, answer, self._sequence, named)
         heard = False
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                message = await self._hear(line, question, answer)
+                message = await self._hear(line, question)
                 heard = True
                 return message
         except TimeoutError:
@@ -166,28 +175,35 @@ class Sip2:
             if not heard:  # cancelled included: whatever comes now would meet the next question
                 self._drop()
 
-    async def _hear(self, line: "Line", question: bytes, answer: str) -> codec.Message:
-        """The answer to what is said here. What has another number, or another code, belongs to nobody any more."""
+    async def _hear(self, line: "Line", question: "Question") -> codec.Message:
+        """The answer to what is said here. What answers another question belongs to nobody any more."""
         said, asked = 1, 0
         line.forget()
-        line.say(question)
+        line.say(question.said)
         while True:
             message = self._read(await line.hear())
-            if message is None or message.checked is False:
+            if message is None or not self._is_sound(message):
                 asked += 1
                 if asked == AGAIN_LIMIT or line.is_lost:
-                    raise LibraryError(Silence.GARBLED, f"message {answer}")
+                    raise LibraryError(Silence.GARBLED, f"message {question.answer}")
                 body = RESEND + b"AZ"
                 line.say(body + codec.checksum(body) + b"\r")
             elif message.code == "96":
                 if said == AGAIN_LIMIT:
                     raise LibraryError(Silence.ASKED_AGAIN, f"{said} times")
                 said += 1
-                line.say(question)
-            elif message.code == answer and message.sequence in (None, self._sequence):
+                line.say(question.said)
+            elif answers(message, question):
+                self._is_checked |= message.checked is True
+                if asked and question.answer != "94":
+                    line.hang_up()  # what was asked for again may still come
                 return message
             else:
-                log.warning("sip2 answer dropped", extra={"code": message.code, "expected": answer})
+                log.warning("sip2 answer dropped", extra={"code": message.code, "expected": question.answer})
+
+    def _is_sound(self, message: codec.Message) -> bool:
+        """Whether its checksum holds; 96 has none to speak of."""
+        return message.checked is not False if message.code == "96" or not self._is_checked else message.checked is True
 
     def _read(self, line: bytes) -> codec.Message | None:
         """A message; None for what cannot be understood."""
@@ -244,6 +260,22 @@ class Sip2:
         return codec.date(utc_ms, self._zone)
 
 
+class Question(NamedTuple):
+    """One question: its bytes, and what an answer to it looks like."""
+
+    said: bytes
+    answer: str  # the code
+    sequence: int
+    named: Mapping[str, str]  # the book and the reader it is about
+
+
+def answers(message: codec.Message, question: Question) -> bool:
+    """Whether this message answers that question, and no other."""
+    if message.code != question.answer or message.sequence not in (None, question.sequence):
+        return False
+    return all(message.first(name) in (None, value) for name, value in question.named.items())
+
+
 class Line(asyncio.Protocol):
     """Lines of text over TCP, ended by CR, LF or both; bounded."""
 
@@ -260,9 +292,15 @@ class Line(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Keep whole lines; one longer than any message ends the line."""
+        """Keep whole lines; one longer than any message ends the line.
+
+        A message whose checksum holds is whole: some systems end none that they were asked to tell again.
+        """
         *whole, self._rest = ENDS.split(self._rest + data)
         self._lines.extend(line for line in whole if line)
+        if codec.is_whole(self._rest):
+            self._lines.append(self._rest)
+            self._rest = b""
         if len(self._rest) > codec.LONGEST:
             self._lines.append(self._rest[: codec.LONGEST + 1])  # told as rubbish
             self.hang_up()

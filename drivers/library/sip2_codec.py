@@ -108,6 +108,11 @@ def decode(line: bytes, charset: str) -> Message:
     return Message(code, fixed, tuple(_fields(rest)), sequence, checked)
 
 
+def is_whole(line: bytes) -> bool:
+    """Whether these bytes end with a checksum that holds: nothing but an end of line can follow."""
+    return _trailer(line)[2] is True
+
+
 def _trailer(line: bytes) -> tuple[bytes, int | None, bool | None]:
     """The body without `AYnAZcccc`, the sequence number, and whether the checksum holds."""
     found = re.search(rb"AY([0-9])AZ([0-9A-Fa-f]{4})\Z", line.rstrip(b" "))

@@ -237,6 +237,53 @@ def once(what: str, times: int = 1) -> Callable[[str], str | None]:
     return trouble
 
 
+ASKED = sip2.Question(b"", "18", 3, {"AB": "B1"})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("18030201" + "20270115    080000" + "ABB1|AJx|AY3AZ", True),
+        ("18030201" + "20270115    080000" + "ABB1|AJx|AY4AZ", False),  # another question's number
+        ("18030201" + "20270115    080000" + "ABB2|AJx|AY3AZ", False),  # our question came damaged, and was obeyed
+        ("18030201" + "20270115    080000" + "AJx|AY3AZ", True),  # it names nothing
+        ("18030201" + "20270115    080000" + "ABB1|AJx|", True),  # it numbers nothing
+        ("18030201" + "20270115    080000" + "ABB2|AJx|", False),
+        ("36Y" + "20270115    080000" + "AOcity|AY3AZ", False),
+    ],
+)
+def test_which_answer_is_ours(line: str, expected: bool) -> None:
+    """Code, number, and the book that it names."""
+    body = line.encode()
+    whole = body + sip2_codec.checksum(body) if line.endswith("AZ") else body
+    assert sip2.answers(sip2_codec.decode(whole, "utf-8"), ASKED) is expected
+
+
+class TestLine:
+    async def test_a_message_whose_checksum_holds_is_whole(self) -> None:
+        """Some systems end no answer that they tell again; its end, if it comes after all, is nothing."""
+        line, body = sip2.Line(), b"96AZ"
+        told = b"36Y20270115    080000AOcity|AY3AZ"
+        line.data_received(told[:20])
+        line.data_received(told[20:] + sip2_codec.checksum(told))
+        line.data_received(b"\r\n" + body)
+        assert await line.hear() == told + sip2_codec.checksum(told)
+        line.data_received(b"FEF6\r")
+        assert await line.hear() == b"96AZFEF6"
+
+    async def test_a_system_that_writes_barcodes_otherwise(self) -> None:
+        """Its answers are taken where the site says so, and only there."""
+        library = stocked()
+        library._on_17 = lambda fixed, fields: (  # type: ignore[method-assign]
+            "18030201" + "20270115    080000",
+            "AB0000B1|AJx|",
+        )
+        async with meeting(library) as at:
+            assert await silence(at.item("B1", AT_MS)) is Silence.NO_ANSWER
+        async with meeting(library, echoes=False) as at:
+            assert (await at.item("B1", AT_MS)).barcode == "0000B1"
+
+
 class TestTrouble:
     @pytest.mark.parametrize(
         ("what", "times", "expected"),

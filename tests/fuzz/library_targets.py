@@ -39,6 +39,7 @@ def item_tag(data: bytes) -> None:
 
 def sip2_line(data: bytes) -> None:
     """Garbled, or a message from which an answer is built."""
+    assert sip2_codec.is_whole(data) in (True, False)
     for charset in ("utf-8", "gbk"):
         with suppress(sip2_codec.Garbled):
             message = sip2_codec.decode(data, charset)

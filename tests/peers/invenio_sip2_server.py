@@ -1,4 +1,5 @@
-"""A small library on yet another SIP2 server (invenio-sip2); runs in an environment of its own and prints its port.
+"""A small library on yet another SIP2 server (invenio-sip2); runs in an environment of its own, prints its port
+and what it lends.
 
     python invenio_sip2_server.py CHARSET
 
@@ -26,7 +27,8 @@ from invenio_sip2.server import SocketServer
 
 LENT: dict[str, str] = {}
 TITLES = {"B1": "三体", "B2": "Dream of the Red Chamber"}
-READERS = {"R1"}
+TITLES |= {f"L{number}": f"Book {number}" for number in range(5000)}
+READERS = {"R1", "R2", "R3"}
 HERE = "invenio_sip2_server"
 
 
@@ -137,6 +139,7 @@ def checkout(user: str, barcode: str, reader: str, **said: Any) -> Any:
     ok = barcode in TITLES and reader in READERS and LENT.get(barcode, reader) == reader
     if ok:
         LENT[barcode] = reader
+        print("lent", barcode, flush=True)
     answer = models.SelfcheckCheckout(
         title_id=TITLES.get(barcode, ""), checkout=ok, desensitize=ok, due_date="20270214    235959"
     )

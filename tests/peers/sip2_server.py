@@ -1,4 +1,4 @@
-"""A small library on somebody else's SIP2 server; runs in an environment of its own and prints its port."""
+"""A small library on somebody else's SIP2 server; in an environment of its own; prints its port and what it lends."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ import pysip2 as sip2
 app = sip2.SIP2Server(institution_id="city", encoding="utf-8")
 LENT: dict[str, str] = {}
 TITLES = {"B1": "三体", "B2": "Dream of the Red Chamber"}
-READERS = {"R1"}
+TITLES |= {f"L{number}": f"Book {number}" for number in range(5000)}
+READERS = {"R1", "R2", "R3"}
 
 
 def person(req: Any) -> dict[str, Any]:
@@ -86,6 +87,7 @@ async def checkout(req: Any, ctx: Any) -> Any:
         LENT.pop(req.item_identifier, None)
     elif ok:
         LENT[req.item_identifier] = req.patron_identifier
+        print("lent", req.item_identifier, flush=True)
     return sip2.CheckoutResponse(renewal_ok="N", **lending(req, ctx, ok))
 
 

@@ -3,7 +3,7 @@
 Laws of this file:
 - The terminal is `terminal run` on the demo's bus configuration; head office is a process of its own as well.
 - The scan module and the board are at the far ends of paced ptys, in this process; what is clocked is what crosses
-  the wire: the last byte of a code going in, the first byte of the coil's request coming out.
+  the wire: the last byte of a code going in, the first byte of the coil's request coming out (witness.py).
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from benchmarks.witness import Witness
 from simulators import pki
 from simulators.gate import Board
 from simulators.parameters import ParameterOffice
@@ -31,18 +32,11 @@ READY_S, ANSWER_S = 20.0, 5.0
 class Bus:
     """One bus, as its passengers meet it."""
 
-    def __init__(self, scan: ScanModule, board: Board, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, scan: ScanModule, witness: Witness, process: asyncio.subprocess.Process) -> None:
         self.pid = process.pid
         self._scan = scan
         self._opened: asyncio.Future[int] | None = None
-        wire, to_board = board._outer, board._inner
-        assert wire is not None and to_board is not None
-
-        def pass_on(data: bytes) -> None:
-            self._look(data, time.monotonic_ns())
-            to_board.send_now(data)
-
-        wire.on_bytes(pass_on)
+        witness.sees = self._look
 
     async def tap(self, code: bytes) -> int:
         """Show a code; nanoseconds from its last byte to the order for the gate's coil. Raises TimeoutError."""
@@ -64,10 +58,12 @@ async def bus(place: Path) -> AsyncIterator[Bus]:
     board, scan = Board(), ScanModule(place / "wires/bus/front/scan")
     await board.serve_serial(_folder(place / "wires/bus/front") / "board")
     scan.wire.plug()
+    witness = Witness(board)
     try:
         async with terminal_of(place, CONFIG.read_text(encoding="utf-8")) as terminal:
-            yield Bus(scan, board, terminal)
+            yield Bus(scan, witness, terminal)
     finally:
+        witness.leave()
         scan.wire.unplug()
         await board.close()
 

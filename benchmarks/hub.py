@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.bus import Bus, terminal_of
+from benchmarks.witness import Witness
 from simulators.gate import Board
 from simulators.scan_module import ScanModule
 
@@ -62,8 +63,8 @@ pulse_register = 0
 class Gate(Bus):
     """One of the hub's gates, as its passengers meet it."""
 
-    def __init__(self, scan: ScanModule, board: Board, process: asyncio.subprocess.Process) -> None:
-        super().__init__(scan, board, process)
+    def __init__(self, scan: ScanModule, witness: Witness, process: asyncio.subprocess.Process) -> None:
+        super().__init__(scan, witness, process)
         self.refused: list[float] = []  # Unix seconds at which somebody showed a code nobody opened for
         self._plugged = asyncio.Lock()
 
@@ -119,12 +120,13 @@ async def hub(place: Path, trouble: int = 0) -> AsyncIterator[Hub]:
         board, scan = Board(), ScanModule(folder / "scan")
         await board.serve_serial(folder / "board")
         scan.wire.plug()
-        far_ends.append((scan, board))
+        far_ends.append((scan, board, Witness(board)))
     try:
         config = HEAD + "".join(GATE.format(number) for number in range(GATES))
         async with terminal_of(place, config, trouble=trouble) as terminal:
-            yield Hub([Gate(scan, board, terminal) for scan, board in far_ends], place)
+            yield Hub([Gate(scan, witness, terminal) for scan, _, witness in far_ends], place)
     finally:
-        for scan, board in far_ends:
+        for scan, board, witness in far_ends:
+            witness.leave()
             scan.wire.unplug()
             await board.close()

@@ -27,6 +27,7 @@ class Wire:
         self._master = -1
         self._receive: Callable[[bytes], None] | None = None
         self._free_s = 0.0  # loop time at which the line is free again
+        self._lent = False  # somebody else reads what comes
         self.plugged = False
 
     def plug(self) -> None:
@@ -64,6 +65,12 @@ class Wire:
     def on_bytes(self, receive: Callable[[bytes], None]) -> None:
         """Where the terminal's bytes go."""
         self._receive = receive
+
+    def lend(self) -> int:
+        """The descriptor, for somebody who reads it in the loop's place as long as the plug is in."""
+        self._lent = True
+        asyncio.get_running_loop().remove_reader(self._master)
+        return self._master
 
     async def send(self, data: bytes) -> int:
         """Send at the line's speed; returns the CLOCK_MONOTONIC nanoseconds of the last byte."""
@@ -104,7 +111,7 @@ class Wire:
         loop.remove_reader(master)
 
         def again() -> None:
-            if self.plugged and self._master == master:
+            if self.plugged and self._master == master and not self._lent:
                 loop.add_reader(master, self._readable)
 
         loop.call_later(0.02, again)

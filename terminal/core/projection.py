@@ -97,6 +97,8 @@ def keys(use: Use) -> set[Ref]:
 
 def changes(entry: Entry) -> UseChange | None:
     """What this entry changes of an earlier use, or None."""
+    if isinstance(entry.fact, Decided):  # nearly all are
+        return None
     match entry.fact:
         case Passed(of=of, passed=passed):
             return UseChange(of=of, passed=passed)

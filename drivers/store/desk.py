@@ -93,6 +93,8 @@ class Desk:
 
     def _commit_here(self) -> None:
         jobs = self._taken()
+        if not jobs:  # `end` was quicker: nothing here is ours any more
+            return
         if not self._may_stand(len(jobs)) or not self._lock.acquire(blocking=False):
             self._pass_on(jobs)
             return

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.store import desk
 from drivers.store.desk import BRIEF_S, GROUP_HERE, LONGEST_PATIENCE, PATIENCE, Pace, call
+from drivers.store.head_file import HeadFile
 from drivers.store.sqlite import SqliteStore
 from tests.journal_cases import NOON_MS, TestClock, at, draft
 
@@ -126,10 +127,14 @@ async def test_who_no_longer_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_handed_in_and_closed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is written first."""
+    """It is written first; the turn that was to write it touches nothing any more."""
     store = opened(tmp_path, monkeypatch)
+    wrote, write = list[int](), HeadFile.write
+    monkeypatch.setattr(HeadFile, "write", lambda *a: wrote.append(threading.get_ident()) or write(*a))  # type: ignore[func-returns-value]
     waiting = [store.append(draft()) for _ in range(3)]
     await store.close()
+    await asyncio.sleep(0)
+    assert wrote and threading.get_ident() not in wrote
     assert [entry.name.sequence for entry in await asyncio.gather(*waiting)] == [2, 3, 4]
 
 

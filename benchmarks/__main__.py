@@ -11,7 +11,20 @@ import importlib
 import json
 import sys
 
-NAMES = ("verify", "tap", "memory", "journal", "load", "start", "upload", "decode", "camera", "card", "services")
+NAMES = (
+    "verify",
+    "tap",
+    "memory",
+    "journal",
+    "load",
+    "start",
+    "upload",
+    "decode",
+    "camera",
+    "card",
+    "services",
+    "screens",
+)
 
 
 def main() -> None:

@@ -53,14 +53,14 @@ class Bus:
 
 
 @asynccontextmanager
-async def bus(place: Path) -> AsyncIterator[Bus]:
-    """Start everything under `place`, and end it."""
+async def bus(place: Path, more: str = "") -> AsyncIterator[Bus]:
+    """Start everything under `place`, and end it; `more` stands at the end of its configuration."""
     board, scan = Board(), ScanModule(place / "wires/bus/front/scan")
     await board.serve_serial(_folder(place / "wires/bus/front") / "board")
     scan.wire.plug()
     witness = Witness(board)
     try:
-        async with terminal_of(place, CONFIG.read_text(encoding="utf-8")) as terminal:
+        async with terminal_of(place, CONFIG.read_text(encoding="utf-8") + more) as terminal:
             yield Bus(scan, witness, terminal)
     finally:
         witness.leave()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pairing
+from benchmarks import frames, pairing
 from benchmarks.__main__ import NAMES, table
 from simulators.pcscd import missing
 
@@ -22,6 +22,7 @@ PROMISED = {
     "camera": {"clips", "clips_zxing", "clips_pyzbar", "cpu_ratio_pyzbar", "idle_percent", "idle_percent_10hz"},
     "card": {"ssc_ms", "ssc_apdus", "purchase_ms", "purchase_apdus", "vpcd_ratio"},
     "services": {"fare_per_s", "admission_per_s", "loan_per_s", "history_p50_ratio", "history_p99_ratio"},
+    "screens": {"screen_p50_ms", "screen_p95_ms", "painted_p95_ms", "least_p95_ms"},
     "journal": {"single_ratio", "group_ratio", "group_flushes"},
     "load": {"p50_ms", "p99_ms", "uploaded"},
     "start": {"empty_ready_s", "backlog_ready_s"},
@@ -35,6 +36,8 @@ def test_a_benchmark_says_what_it_promises(name: str) -> None:
     """As its own process; the last line is one JSON object of finite figures."""
     if name == "card" and (why := missing()) is not None:
         pytest.skip(why)
+    if name == "screens" and (without := frames.missing()):
+        pytest.skip(without)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", name, "--json", "--quick"],
         cwd=ROOT,

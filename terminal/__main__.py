@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from terminal import __version__
 from terminal.cli import exit_codes
 
-COMMANDS = ("demo", "run", "check", "doctor", "inspect", "journal", "simulate", "fare", "panel", "library")
+COMMANDS = ("demo", "run", "check", "doctor", "inspect", "journal", "simulate", "fare", "panel", "library", "voices")
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ Laws of this file:
 - `zh` is spoken up to its first space; the rest is for the screen only. Placeholders are read as numbers.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -322,6 +323,18 @@ PROMPTS: dict[str, Line] = {
 }
 
 
+# Said instead, where others listen: a block, or what a reader owes.
+_ASK_STAFF = Line(zh="请找工作人员", en="Please ask a member of staff")
+_LOOK = Line(zh="请看屏幕", en="Please look at the screen")
+_DISCREET: dict[Reason, Line] = dict.fromkeys(
+    (Reason.BLOCKED, Reason.REPORTED_LOST, Reason.STATUS_REVOKED, Reason.STATUS_SUSPENDED, Reason.PURSE_LOCKED),
+    _ASK_STAFF,
+) | dict.fromkeys(
+    (Reason.BALANCE_SHORT, Reason.LOAN_LIMIT, Reason.READER_OVERDUE, Reason.READER_FINE, Reason.READER_ON_HOLD), _LOOK
+)
+_FIGURES = re.compile(r"\{[^}]*\}|[.:]")
+
+
 class _Blank(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return ""
@@ -347,6 +360,22 @@ def display(reason: Reason, values: Mapping[str, str], proof: str = "") -> Displ
 def _hints(values: Mapping[str, str]) -> tuple[Line, ...]:
     told = [line for name, line in HINTS.items() if name in values]
     return tuple(Line(zh=one.zh.format_map(values), en=one.en.format_map(values)) for one in told[:MOST_HINTS])
+
+
+def speech(reason: Reason) -> Line:
+    """What is said aloud of a reason: the first words before any figure, in each language; what is nobody else's
+    business is on the screen only.
+    """
+    if reason in _DISCREET:
+        return _DISCREET[reason]
+    phrase = PHRASES[reason]
+    return Line(zh=_first(phrase.zh.split(" ")[0]), en=_first(phrase.en))
+
+
+def _first(text: str) -> str:
+    """The first piece that has words: figures, and what stands behind a full stop or a colon, are for the screen."""
+    pieces = (piece.strip(" ,¥") for piece in _FIGURES.split(text))
+    return next(piece for piece in pieces if piece)
 
 
 def spoken(shown: Display) -> str:

@@ -75,6 +75,15 @@ cards:          ## cards held out thousands of times, plugs pulled a hundred: wh
 	@tools/setup dev
 	@$(PYTHON) -m tests.presentations $(ARGS)
 
+.PHONY: voices screens
+voices:         ## every phrase spoken by espeak-ng, in both languages, into voices/; `make run` plays them then
+	@tools/setup dev
+	@$(PYTHON) -m terminal voices voices
+
+screens:        ## docs/screens/, every outcome in both languages, drawn by Chromium
+	@tools/setup dev
+	@$(PYTHON) -m tests.console.shots
+
 picture:        ## docs/demo.svg, from a real run
 	@tools/setup base
 	@$(PYTHON) -m terminal demo --seconds 25 --json --svg docs/demo.svg

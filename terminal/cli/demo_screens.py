@@ -9,16 +9,19 @@ import json
 import socket
 import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlencode
 
 from terminal.core.services import VISITS
 
 HOST = "127.0.0.1"
+VOICES = Path(__file__).parent.parent.parent / "voices"  # where `make voices` puts them
 TRIED = 40
 
 
 def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str], str]:
     """`[console]` for each of these configurations, by name, and the address of the index."""
+    spoken = [str(VOICES)] if VOICES.is_dir() else []
     ports: dict[str, int] = {}
     for name in configs:
         ports[name] = free_port(max([first_port, *(port + 1 for port in ports.values())]))
@@ -30,7 +33,7 @@ def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str
         if name != index
         for lane, table in lanes[name].items()
     }
-    found = {name: _section(port, links if name == index else {}) for name, port in ports.items()}
+    found = {name: _section(port, links if name == index else {}, spoken) for name, port in ports.items()}
     return found, f"http://{HOST}:{ports[index]}/"
 
 
@@ -52,7 +55,7 @@ def free_port(first: int) -> int:
     raise OSError("no port is free")
 
 
-def _section(port: int, links: Mapping[str, str]) -> str:
+def _section(port: int, links: Mapping[str, str], voices: list[str]) -> str:
     """JSON's strings are TOML's."""
     told = ", ".join(f"{json.dumps(name)} = {json.dumps(address)}" for name, address in links.items())
-    return f"\n[console]\nport = {port}\nlinks = {{ {told} }}\n"
+    return f"\n[console]\nport = {port}\nvoices = {json.dumps(voices)}\nlinks = {{ {told} }}\n"

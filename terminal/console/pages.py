@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from terminal.console.picture import Picture, out_of_service
+from terminal.console.picture import out_of_service
+from terminal.console.touch import lost
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -40,13 +41,18 @@ class Pages:
             lane=lane,
             language=language,
             page_lang="en" if language == "en" else "zh-CN",
-            lost=_json(out_of_service()),
+            lost=json.dumps(msgspec.to_builtins(out_of_service()), ensure_ascii=False),
         )
+
+    def kiosk(self, lane: str) -> str:
+        """The touch pages of one kiosk."""
+        return self._filled("kiosk.html", lane=lane, lost=json.dumps(lost(), ensure_ascii=False))
 
     def index(self, screens: Sequence[tuple[str, str]], links: Mapping[str, str]) -> str:
         """Links to every screen: (kind, lane) of this terminal, and other terminals' by address."""
-        own = [(lane, f"/{kind}?{urlencode({'lane': lane})}") for kind, lane in screens]
-        return self._filled("index.html", rows="\n".join(_row(*one) for one in (*own, *links.items())), raw=("rows",))
+        own = {lane: f"/{kind}?{urlencode({'lane': lane})}" for kind, lane in screens}
+        rows = "\n".join(_row(name, address) for name, address in (own | dict(links)).items())
+        return self._filled("index.html", rows=rows, raw=("rows",))
 
     def _filled(self, page: str, raw: Sequence[str] = (), **values: str) -> str:
         known = self._known | values
@@ -56,7 +62,9 @@ class Pages:
 
 
 def _row(name: str, address: str) -> str:
-    """One screen in the index, in each language."""
+    """One screen in the index; a display in each language, a kiosk has a button for that."""
+    if "/kiosk?" in address:
+        return f'<li><h2>{escape(name)}</h2><p><a href="{escape(address)}">中文 / English</a></p></li>'
     join = "&" if "?" in address else "?"
     said = {"both": "中文 + English", "zh": "中文", "en": "English"}
     links = " ".join(
@@ -64,7 +72,3 @@ def _row(name: str, address: str) -> str:
         for one in LANGUAGES
     )
     return f"<li><h2>{escape(name)}</h2><p>{links}</p></li>"
-
-
-def _json(picture: Picture) -> str:
-    return json.dumps(msgspec.to_builtins(picture), ensure_ascii=False)

@@ -15,33 +15,56 @@ from terminal.core.phrases import Display
 from terminal.ports import Clock
 
 
-class Screen:
+class Newest:
+    """What has a newest version to wait for."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self._changed = asyncio.Event()
+
+    async def newer(self, than: int) -> int:
+        """Wait until there is a newer version than this; its number."""
+        while self.version == than:
+            await self._changed.wait()
+        return self.version
+
+    def state(self) -> dict[str, Any]:
+        """Everything the page draws."""
+        raise NotImplementedError
+
+    def changed(self) -> None:
+        """There is a newer one."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Screen(Newest):
     """One lane's screen: the Indicator port, and what browsers wait for."""
 
     def __init__(self, lane: str, service: str, clock: Clock) -> None:
+        super().__init__()
         self.lane, self.service = lane, service
-        self.version = 1
         self._clock = clock
         self._shown: Picture | None = None
         self._shown_s = 0.0
         self._number = 0
         self._rest = prompt(service)
-        self._changed = asyncio.Event()
 
     async def show(self, display: Display) -> None:
         """See the Indicator port. Returns at once."""
         self._shown, self._shown_s = picture_of(display), self._clock.monotonic_s()
         self._number += 1
-        self._change()
+        self.changed()
 
     def rest(self, picture: Picture) -> None:
         """What the lane shows while nobody is there."""
         if picture != self._rest:
             self._rest = picture
-            self._change()
+            self.changed()
 
     def state(self) -> dict[str, Any]:
-        """Everything the page draws: what was told last, for how much longer, and what it falls back to."""
+        """What was told last, for how much longer, and what it falls back to."""
         shown = self._shown
         age_s = self._clock.monotonic_s() - self._shown_s
         return {
@@ -50,14 +73,3 @@ class Screen:
             "left_ms": 0 if shown is None else max(0, round((shown.stays_s - age_s) * 1000)),
             "rest": msgspec.to_builtins(self._rest),
         }
-
-    async def newer(self, than: int) -> int:
-        """Wait until there is a newer version than this; its number."""
-        while self.version == than:
-            await self._changed.wait()
-        return self.version
-
-    def _change(self) -> None:
-        self.version += 1
-        self._changed.set()
-        self._changed = asyncio.Event()

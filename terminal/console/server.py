@@ -11,16 +11,19 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from terminal.console.guard import HEADERS, Doorkeeper, Guard
 from terminal.console.pages import LANGUAGES, Pages
 from terminal.console.picture import resting
 from terminal.console.rules import ConsoleRules
-from terminal.console.screens import Screen
+from terminal.console.screens import Newest, Screen
+from terminal.console.touch import Touched, TouchScreen
 from terminal.ports import Clock, DeviceError
 
 BEAT_S = 2.0  # between two signs of life on a stream; a page that misses three says that it is out of service
@@ -43,12 +46,18 @@ class Console:
         self._boot = secrets.token_hex(8)
         self._pages = Pages(terminal, self._guard.token, self._boot, voices=bool(rules.voices))
         self._screens: dict[str, Screen] = {}
+        self._kiosks: dict[str, TouchScreen] = {}
         self._streams = 0
 
     def screen(self, lane: str, service: str) -> Screen:
         """The passenger's display of a lane: an Indicator."""
         self._screens[lane] = Screen(lane, service, self._clock)
         return self._screens[lane]
+
+    def kiosk(self, lane: str) -> TouchScreen:
+        """The touch pages of a kiosk: a Screen."""
+        self._kiosks[lane] = TouchScreen(lane, self._clock)
+        return self._kiosks[lane]
 
     def figures(self) -> dict[str, Any]:
         """Figures for the status."""
@@ -62,6 +71,9 @@ class Console:
         app.router.add_get("/", self._index)
         app.router.add_get("/display", self._display)
         app.router.add_get("/events", self._events)
+        app.router.add_get("/kiosk", self._kiosk)
+        app.router.add_get("/kiosk/events", self._kiosk_events)
+        app.router.add_post("/press", self._press)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/voice/{language}/{name}", self._voice)
         runner = web.AppRunner(
@@ -100,10 +112,14 @@ class Console:
     # ----------------------------------------------------------------------- pages
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        return _html(self._pages.index([("display", lane) for lane in self._screens], self._rules.links))
+        screens = [*(("display", lane) for lane in self._screens), *(("kiosk", lane) for lane in self._kiosks)]
+        return _html(self._pages.index(screens, self._rules.links))
 
     async def _display(self, request: web.Request) -> web.StreamResponse:
-        return _html(self._pages.display(self._asked(request).lane, self._language(request)))
+        return _html(self._pages.display(_asked(request, self._screens).lane, self._language(request)))
+
+    async def _kiosk(self, request: web.Request) -> web.StreamResponse:
+        return _html(self._pages.kiosk(_beside(request, self._kiosks).lane))
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         found = self._pages.file(request.match_info["name"])
@@ -122,20 +138,32 @@ class Console:
                 return web.Response(body=data, content_type="audio/wav")
         raise web.HTTPNotFound
 
-    def _asked(self, request: web.Request) -> Screen:
-        screen = self._screens.get(request.query.get("lane", ""))
-        if screen is None:
-            raise web.HTTPNotFound
-        return screen
-
     def _language(self, request: web.Request) -> str:
         asked = request.query.get("lang", "")
         return asked if asked in LANGUAGES else self._rules.language
 
+    # ----------------------------------------------------------------------- presses
+
+    async def _press(self, request: web.Request) -> web.StreamResponse:
+        """204: it counts; 409: it was made on a page that is over, or before the last one was dealt with."""
+        try:
+            touched = msgspec.json.decode(await request.read(), type=Touched)
+        except msgspec.MsgspecError as error:
+            raise web.HTTPBadRequest(text="no press") from error
+        kiosk = self._kiosks.get(touched.lane)
+        if kiosk is None or not _is_beside(request):
+            raise web.HTTPNotFound
+        return web.Response(status=204 if kiosk.touched(touched) else 409)
+
     # ----------------------------------------------------------------------- streams
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        screen = self._asked(request)
+        return await self._streamed(request, _asked(request, self._screens))
+
+    async def _kiosk_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streamed(request, _beside(request, self._kiosks))
+
+    async def _streamed(self, request: web.Request, screen: Newest) -> web.StreamResponse:
         if self._streams >= MOST_STREAMS:
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "2"})
         response = web.StreamResponse(headers=HEADERS | {"Content-Type": "text/event-stream; charset=utf-8"})
@@ -150,7 +178,7 @@ class Console:
             self._streams -= 1
         return response
 
-    async def _stream(self, screen: Screen, response: web.StreamResponse) -> None:
+    async def _stream(self, screen: Newest, response: web.StreamResponse) -> None:
         seen = 0
         while True:
             event = "beat"
@@ -162,6 +190,31 @@ class Console:
             text = f"event: {event}\ndata: {json.dumps(told, ensure_ascii=False)}\n\n"
             async with asyncio.timeout(STUCK_S):
                 await response.write(text.encode())
+
+
+S = TypeVar("S", bound=Newest)
+
+
+def _asked(request: web.Request, screens: Mapping[str, S]) -> S:
+    """The screen a request names."""
+    screen = screens.get(request.query.get("lane", ""))
+    if screen is None:
+        raise web.HTTPNotFound
+    return screen
+
+
+def _beside(request: web.Request, kiosks: Mapping[str, TouchScreen]) -> TouchScreen:
+    """Somebody's account is shown to a browser on this machine only, wherever else displays may stand."""
+    if not _is_beside(request):
+        raise web.HTTPNotFound
+    return _asked(request, kiosks)
+
+
+def _is_beside(request: web.Request) -> bool:
+    try:
+        return ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _html(text: str) -> web.Response:

@@ -8,16 +8,18 @@ from drivers.clock import SystemClock
 from terminal.console.rules import ConsoleRules
 from terminal.console.screens import Screen
 from terminal.console.server import Console
+from terminal.console.touch import TouchScreen
 
 WITHIN_S = 10.0
 
 
 class Served:
-    """A console and the screen of its one lane."""
+    """A console, the screen of its one lane, and a kiosk."""
 
     def __init__(self, rules: ConsoleRules) -> None:
         self.console = Console("bus-1", rules, SystemClock())
         self.screen: Screen = self.console.screen("bus/front", "fare")
+        self.kiosk: TouchScreen = self.console.kiosk("desk")
 
     @property
     def address(self) -> str:

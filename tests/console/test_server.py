@@ -9,11 +9,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from terminal.console import guard, pages, server
+from terminal.console.touch import Touched
 from terminal.core.model import Reason
 from terminal.core.phrases import display
+from terminal.core.screen import Button, Page, PageKind, Touch
 from terminal.ports import DeviceError
 from tests.console.consoles import WITHIN_S, Served, served
 
@@ -155,7 +158,51 @@ async def test_a_press_needs_the_pages_token() -> None:
                 assert answer.status == status, given
 
 
-@pytest.mark.parametrize("path", ["/", "/display?lane=bus/front", "/static/display.js", "/static/mark.svg"])
+PRESSES: list[tuple[str, object, int]] = [
+    ("what the page offers", {"lane": "desk", "touch": "done", "number": 2}, 204),
+    ("a page that is over", {"lane": "desk", "touch": "done", "number": 1}, 409),
+    ("what no page offers", {"lane": "desk", "touch": "renew_all", "number": 2}, 409),
+    ("a kiosk there is not", {"lane": "roof", "touch": "done", "number": 2}, 404),
+    ("a touch there is not", {"lane": "desk", "touch": "open_the_till", "number": 2}, 400),
+    ("a key too many", {"lane": "desk", "touch": "done", "number": 2, "who": "me"}, 400),
+    ("no number", {"lane": "desk", "touch": "done"}, 400),
+    ("no object", [], 400),
+    ("longer than any press", {"lane": "desk", "touch": "done", "number": 2, "of": "x" * 5000}, 413),
+]
+
+
+@pytest.mark.parametrize(("sentence", "press", "status"), PRESSES)
+async def test_presses(sentence: str, press: object, status: int) -> None:
+    """A button of the page that is shown counts; everything else is answered and changes nothing."""
+    async with served() as one, aiohttp.ClientSession() as browser:
+        await one.kiosk.show(Page(kind=PageKind.READER, buttons=(Button(touch=Touch.DONE),)))
+        headers = {"Origin": one.address, guard.TOKEN_HEADER: one.console._guard.token}
+        async with browser.post(f"{one.address}/press", json=press, headers=headers) as answer:
+            assert answer.status == status, sentence
+        assert one.kiosk._presses.qsize() == (status == 204)
+
+
+async def test_fingers_are_quicker_than_libraries() -> None:
+    """So many presses wait, and none of them outlives its page."""
+    async with served() as one:
+        page = Page(kind=PageKind.READER, buttons=(Button(touch=Touch.DONE),))
+        await one.kiosk.show(page)
+        press = Touched(lane="desk", touch=Touch.DONE, number=one.kiosk.version)
+        assert [one.kiosk.touched(press) for _ in range(6)] == [True] * 4 + [False] * 2
+        await one.kiosk.show(page)
+        assert one.kiosk._presses.empty() and not one.kiosk.touched(press)
+
+
+def test_an_account_is_shown_on_this_machine_only() -> None:
+    """Wherever else displays may stand."""
+    asked = make_mocked_request("GET", "/kiosk?lane=desk")
+    for remote, beside in (("127.0.0.1", True), ("::1", True), ("192.0.2.7", False), ("", False)):
+        assert server._is_beside(asked.clone(remote=remote)) is beside, remote
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/kiosk?lane=desk", "/display?lane=bus/front", "/static/display.js", "/static/mark.svg"]
+)
 async def test_every_answer_is_guarded(path: str) -> None:
     """No cookie, no cache, no frame, nothing from elsewhere; and no page has a script or style of its own inside."""
     async with served() as one, aiohttp.ClientSession() as browser, browser.get(one.address + path) as answer:

@@ -8,31 +8,28 @@ const LOST_AFTER_MS = 6000; // three beats
 const GONE_AFTER_MS = 1500; // the line is closed: a restart is quicker than a person's doubt
 const LANGUAGES = ["both", "zh", "en"];
 let language = body.dataset.language;
-let told = -1; // the number of the picture told last
-let state = null;
+let state = null; // what the terminal told last
+let until = 0; // when the picture of it is over
+let lost = false; // nothing is heard of the terminal
 let resting = null; // the timer that ends a picture
 let losing = null; // the timer that gives up
-
-function fill(block, words, lang) {
-  block.lang = lang;
-  block.children[0].textContent = words.title + (block.id === "second" && words.detail ? ". " : "");
-  block.children[1].textContent = words.detail;
-}
 
 function draw(picture) {
   const first = language === "en" ? "en" : "zh";
   body.className = picture.light;
   body.dataset.reason = picture.reason;
   byId("shape").setAttribute("href", "#" + picture.shape);
-  fill(byId("first"), picture[first], first === "zh" ? "zh-CN" : "en");
-  const second = byId("second");
-  second.hidden = language !== "both";
-  if (!second.hidden) fill(second, picture.en, "en");
+  const line = byId("first");
+  line.lang = first === "zh" ? "zh-CN" : "en";
+  line.children[0].textContent = picture[first].title;
+  line.children[1].textContent = picture[first].detail;
+  byId("second").hidden = language !== "both";
+  byId("second").textContent = picture.en.title + (picture.en.detail ? ". " + picture.en.detail : "");
   const hints = picture[first].hints || [];
   byId("hints").replaceChildren(...hints.map((text) => {
     const item = document.createElement("li");
     item.textContent = text;
-    item.lang = byId("first").lang;
+    item.lang = line.lang;
     return item;
   }));
   byId("hints").hidden = !hints.length;
@@ -57,25 +54,27 @@ function fit() {
 }
 
 function fits() {
-  const screen = byId("screen");
-  const room = screen.clientHeight - 2 * parseFloat(getComputedStyle(screen).paddingTop);
-  return screen.scrollHeight <= window.innerHeight && byId("words").scrollHeight <= room;
+  const boxes = [byId("icon"), ...byId("words").children].map((one) => one.getBoundingClientRect());
+  return boxes.every((box) => box.top >= 0 && box.bottom <= window.innerHeight && box.right <= window.innerWidth);
 }
 
 function show() {
   clearTimeout(resting);
-  if (!state.shown || !state.left_ms) return draw(state.rest);
+  const left = until - performance.now();
+  if (!state.shown || left <= 0) return draw(state.rest);
   draw(state.shown);
-  resting = setTimeout(() => { state.left_ms = 0; draw(state.rest); }, state.left_ms);
-  if (state.number !== told) {
-    Sound.tone(state.shown.tone);
-    if (body.dataset.voices) Sound.say(language === "en" ? "en" : "zh", state.shown.reason);
-  }
+  resting = setTimeout(() => draw(state.rest), left);
+}
+
+function sound() {
+  Sound.tone(state.shown.tone);
+  if (body.dataset.voices) Sound.say(language === "en" ? "en" : "zh", state.shown.reason);
 }
 
 function alive(afterMs) {
+  lost = false;
   clearTimeout(losing);
-  losing = setTimeout(() => { clearTimeout(resting); draw(LOST); }, afterMs);
+  losing = setTimeout(() => { lost = true; clearTimeout(resting); draw(LOST); }, afterMs);
 }
 
 function listen() {
@@ -83,15 +82,15 @@ function listen() {
   stream.addEventListener("state", (event) => {
     const now = JSON.parse(event.data);
     if (now.boot !== body.dataset.boot) return location.reload();
-    const first = state === null;
+    const fresh = state !== null && now.number !== state.number; // what was told before this page was opened is silent
     state = now;
-    if (first) told = now.number; // what was told before this page was opened makes no sound
+    until = performance.now() + now.left_ms;
     show();
-    told = now.number;
+    if (fresh) sound();
     alive(LOST_AFTER_MS);
   });
   stream.addEventListener("beat", () => {
-    if (body.dataset.reason === LOST.reason && state) show();
+    if (lost && state) show();
     alive(LOST_AFTER_MS);
   });
   stream.onerror = () => {

@@ -78,7 +78,6 @@ def _kiosk(
         what = "a purse pays and signs nobody in"
         raise SettingsError(str(settings.file), f"lanes.{lane.name}.cards", what, "take transit_purse out of accepts")
     screens: list[Screen] = [open_device(settings, device, clock) for device in lane.screens]
-    touch = getattr(console, "kiosk", None)
     kiosk = Kiosk(
         lane=lane.name,
         privacy_s=shared.privacy_s,
@@ -89,7 +88,7 @@ def _kiosk(
     )
     return KioskParts(
         kiosk=kiosk,
-        screens=screens if touch is None else [touch(lane.name), *screens],
+        screens=screens if console is None else [console.kiosk(lane.name), *screens],
         readers=[open_device(settings, reader, clock) for reader in lane.readers],
         slots=open_cards(settings, lane, clock).slots,
         cards=lane.cards,

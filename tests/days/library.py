@@ -151,11 +151,12 @@ class Borrowers:
     async def _borrows(self, desk: Desk) -> None:
         books, number = self._books, self._random.randrange(READERS)
         wanted = self._random.sample(books.shelf, min(len(books.shelf), self._random.randint(1, 3)))
+        for barcode in wanted:  # in hand: nobody else takes them
+            books.shelf.remove(barcode)
         desk.tap(number)
         if not await desk.shows(PageKind.READER):
+            books.shelf += wanted
             return
-        for barcode in wanted:
-            books.shelf.remove(barcode)
         desk.lay(*wanted)
         said = await desk.said_of(wanted)
         for barcode in wanted:

@@ -4,7 +4,8 @@ Laws of this file:
 - One at a time: whoever commits or keeps house holds the lock, be it the loop or the writer's thread.
 - Waking a thread and being woken by it costs as much as a quick disk's flush. So what somebody at a gate waits for is
   committed by the loop itself: all of it that was handed in during one turn, together, in one commit.
-- A slow disk holds up the loop once: for every BRIEF_S a commit took, the next PATIENCE entries are the thread's.
+- A slow disk holds up the loop once: for every BRIEF_S a commit took, the next PATIENCE entries are the thread's, up
+  to LONGEST_PATIENCE.
 - Entries keep the order they were handed in: while the thread has some, the next one goes to it as well.
 - Whoever handed a job in hears once, on the loop; one who has stopped waiting is passed over.
 """
@@ -21,7 +22,7 @@ GROUP = 512  # jobs in one commit at most
 GROUP_HERE = 64  # … and on the loop: half of it would be a millisecond
 QUIET_S = 0.1
 BRIEF_S = 0.002  # twice a code's verification; beside a slower disk waking somebody costs little
-PATIENCE, LONGEST_PATIENCE = 5, 10_000  # entries
+PATIENCE, LONGEST_PATIENCE = 5, 100  # entries
 
 
 class Job(NamedTuple):

@@ -98,10 +98,11 @@ class System(NamedTuple):
 
 
 LOGIN = sip2.Settings(host="127.0.0.1", login_user="kiosk", login_password="secret", institution="city")
-# Nothing in these answers says whether they are whole, or whose they are but the book and the reader.
+# Nothing in these answers says whether they are whole, or whose they are but the book and the reader: where two in a
+# row name the same, or nothing, an answer to the first is one to the second.
 UNCHECKED: dict[str, set[str]] = {
     "answer damaged": set(), "trailer damaged": set(), "wrong checksum": set(), "wrong number": set(),
-    "pieces swapped": set(),
+    "pieces swapped": set(), "another's answer": {ANSWERED, NO_ANSWER},
 }  # fmt: skip
 # It takes what one read of its socket gives for one message. A question in pieces, two at once, or half of one end its
 # process; two wishes to hear an answer again may be one. It obeys a question whose checksum is wrong: a damaged loan is

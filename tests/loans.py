@@ -2,7 +2,8 @@
 
 Laws of this file:
 - Readers are the witnesses: a page told them, and they carried the book out or left it. The terminal is not asked.
-- The librarian's list counts as known. Books of which a dark page said nothing may be anywhere.
+- The librarian's list counts as known, and so does what waits behind it: later records of the same book. Books of
+  which a dark page said nothing may be anywhere.
 - Nothing is told twice: the library system made no more loans of a book to a reader than that reader carried out.
 """
 

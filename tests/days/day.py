@@ -204,14 +204,14 @@ class _Day:
         return bool(status["journal"]["unsent"] or status.get("library", {}).get("waiting"))
 
     async def _ask_for_the_list(self) -> None:
-        """The librarian looks at the list in the evening."""
+        """The librarian looks at the list in the evening, and at what waits behind it: records of the same book."""
         if self.world.desks and self._terminal is not None and self._terminal.library is not None:
-            listed = self._terminal.library.replay.listed()
-            rows = [(one.what.value, content) for one, content, _ in listed]
-            self.recorded.listed = [
-                (what, "" if content is None else str(content.reader), "" if content is None else content.barcode)
-                for what, content in rows
-            ]
+            replay = self._terminal.library.replay
+            books = {content.barcode for _, content, _ in replay.listed() if content is not None}
+            for name, one in replay._waiting.items():
+                content = replay._content[name]
+                if content is not None and content.barcode in books:
+                    self.recorded.listed.append((one.what.value, str(content.reader), content.barcode))
 
     # ----------------------------------------------------------------------- looking back
 

@@ -99,8 +99,14 @@ class Desk:
         if not self._may_stand(len(jobs)) or not self._lock.acquire(blocking=False):
             self._pass_on(jobs)
             return
+        assert self._loop is not None, "they came from it"
         try:
             _tell(self._timed(jobs))
+        finally:
+            self._loop.call_soon(self._let_go)  # behind everybody who waited
+
+    def _let_go(self) -> None:
+        try:
             self._told()
         finally:
             self._lock.release()

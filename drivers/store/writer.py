@@ -170,6 +170,8 @@ class Writer:
         while goes_on:
             jobs, goes_on = self.desk.waiting()
             with self.desk.alone():
+                if not self._ballast.lies:  # the loop may have met a full disk: what the log holds makes room first
+                    self._guarded(self._keep_house, quiet=False)
                 self.desk.commit_there(jobs)
                 self._guarded(self._keep_house, quiet=self.commits == seen)
                 seen = self.commits

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from drivers.store import desk
 from drivers.store.desk import BRIEF_S, GROUP_HERE, LONGEST_PATIENCE, PATIENCE, Pace, call
 from drivers.store.head_file import HeadFile
 from drivers.store.sqlite import SqliteStore
+from terminal.ports import StoreFull
 from tests.journal_cases import NOON_MS, TestClock, at, draft
 
 LOOP, THREAD = "MainThread", "journal"
@@ -114,6 +116,34 @@ async def test_without_ballast_the_thread_tidies_up(tmp_path: Path, monkeypatch:
     await store.append(draft())
     await store.append(draft())
     assert commits == [THREAD, THREAD]
+    await store.close()
+
+
+async def test_what_a_full_disk_left_is_tidied_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop met it; receipts then find the log emptied, and not only the ballast's place."""
+    store, done = opened(tmp_path, monkeypatch), list[str]()
+    await store.append(draft())
+    writer = store._owner
+    transact, checkpoint = writer._transact, writer._checkpoint
+
+    def full(*jobs: Any, **options: Any) -> list[Any]:
+        if threading.current_thread().name == LOOP:
+            raise apsw.FullError
+        done.append("commit")
+        return transact(*jobs, **options)
+
+    def seen(mode: int) -> None:
+        done.append("checkpoint")
+        checkpoint(mode)
+
+    monkeypatch.setattr(writer, "_transact", full)
+    monkeypatch.setattr(writer, "_checkpoint", seen)
+    with pytest.raises(StoreFull):
+        await store.append(draft())
+    await store.prune(NOON_MS)
+    assert done[:2] == ["checkpoint", "commit"]
     await store.close()
 
 

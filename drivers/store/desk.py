@@ -18,6 +18,8 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, NamedTuple
 
+from terminal.ports import StoreBroken
+
 GROUP = 512  # jobs in one commit at most
 GROUP_HERE = 64  # … and on the loop: half of it would be a millisecond
 QUIET_S = 0.1
@@ -70,6 +72,7 @@ class Desk:
         self._told = told  # what is left to do once everybody was told
         self._is_tidy = is_tidy  # False: the thread has something to do after every commit, or before the next
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = False
         self._here: list[Job] = []  # urgent and handed in during this turn; the loop's own
         self._there = 0  # adding jobs the thread has and has not told of; the loop's own
         self._queue: SimpleQueue[list[Job] | None] = SimpleQueue()  # the thread's; None: nothing more comes
@@ -78,6 +81,9 @@ class Desk:
 
     def hand_in(self, job: Job, *, urgent: bool) -> None:
         """A job is to be done; `urgent`: it adds an entry, and somebody may stand at a gate."""
+        if self._ended:
+            job.future.set_exception(StoreBroken("the journal was closed"))
+            return
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         if not urgent:
@@ -89,6 +95,7 @@ class Desk:
 
     def end(self) -> None:
         """Nothing comes any more."""
+        self._ended = True
         self._pass_on(self._taken())
         self._queue.put(None)
 

@@ -32,6 +32,7 @@ TOKEN_HEADER = "X-Page-Token"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 READS = ("GET", "HEAD")
 MOST_CONNECTIONS = 48
+HTTP = 80  # browsers leave this port out
 MUTE_S = 5.0  # a connection that has asked nothing for so long is let go
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,7 +49,8 @@ class Guard:
 
     def bound(self, port: int) -> None:
         """The port is known: what a Host may be."""
-        self._hosts = frozenset(f"{name}:{port}" for name in (*LOCAL, *self._names))
+        names = (*LOCAL, *self._names)
+        self._hosts = frozenset(f"{name}:{port}" for name in names) | frozenset(names if port == HTTP else ())
 
     def is_here(self, host: str) -> bool:
         """Whether a Host header means us."""

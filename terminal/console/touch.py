@@ -3,7 +3,7 @@
 Laws of this file:
 - A page is kept until the next one and no longer: somebody's account is in no log, no status and no queue.
 - A press speaks of the page it was made on; one that was made on an earlier page is nothing.
-- Fingers are quicker than libraries: presses wait in a short line, and the line is cut when the page changes.
+- Fingers are quicker than libraries: a page takes one press, and what was not taken goes with the page.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from terminal.core.screen import Button, Language, Page, PageKind, Press, Row, S
 from terminal.core.screen_words import BUTTONS, FIGURES, TITLES
 from terminal.ports import Clock
 
-MOST_WAITING = 4
 ENDS = Line(zh="秒后自动退出", en="seconds until this ends")
 EMPTY = Line(zh="没有借出的书", en="No books on loan")
 
@@ -43,7 +42,8 @@ class TouchScreen(Newest):
         self._clock = clock
         self._page = Page(kind=PageKind.CLOSED)
         self._shown_s = clock.monotonic_s()
-        self._presses: asyncio.Queue[tuple[Press, Reading]] = asyncio.Queue(MOST_WAITING)
+        self._presses: asyncio.Queue[tuple[Press, Reading]] = asyncio.Queue()
+        self._touched = 0  # the page that was touched already
 
     async def show(self, page: Page) -> None:
         """See the port. Returns at once."""
@@ -60,8 +60,9 @@ class TouchScreen(Newest):
     def touched(self, touched: Touched) -> bool:
         """Somebody touched this; whether it counts."""
         press = Press(touch=touched.touch, of=touched.of)
-        if touched.number != self.version or not self._page.offers(press) or self._presses.full():
+        if touched.number == self._touched or touched.number != self.version or not self._page.offers(press):
             return False
+        self._touched = touched.number
         self._presses.put_nowait((press, self._clock.read()))
         return True
 

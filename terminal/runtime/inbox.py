@@ -2,13 +2,13 @@
 
 Laws of this file:
 - Bounded: who hammers a button fills nothing. A pad that changes counts as it lies now, not as it lay meanwhile.
-- A press counts only on a page that offers it; what the page now shown does not offer is dropped.
+- A press counts only on a page that offers it, and only on the page it was made on; every other is dropped.
 """
 
 import asyncio
 from collections import deque
 
-from terminal.core.screen import Page
+from terminal.core.screen import Page, Touch
 from terminal.core.visit import Event, Laid, Pressed
 
 MOST = 32  # events that wait; more are dropped, the newest first
@@ -37,6 +37,12 @@ class Inbox:
             return
         self._events.append(event)
         self._news.set()
+
+    def cut(self) -> None:
+        """Another page comes: what was pressed until now was not pressed on it. Ending is never wrong, and stays."""
+        self._events = deque(
+            one for one in self._events if not isinstance(one, Pressed) or one.press.touch is Touch.DONE
+        )
 
     async def next(self, page: Page, wait_s: float | None) -> Event | None:
         """The next event that counts on this page; None: nothing for so long."""

@@ -17,8 +17,10 @@ import msgspec
 from terminal.core import accounts
 from terminal.core.items import Securing
 from terminal.core.library import Patron, Silence
+from terminal.core.loans import Circulated, Circulation
 from terminal.core.model import (
     Credential,
+    EntryName,
     Instant,
     PassageMode,
     Presentation,
@@ -55,6 +57,7 @@ from terminal.ports import (
 from terminal.runtime.decided import evidence_of, fact_of, tell
 from terminal.runtime.denials import Denials
 from terminal.runtime.inbox import Inbox
+from terminal.runtime.journal import FULL_DISK_S
 from terminal.runtime.kiosk_entrance import Entrance, KioskParts, Linked, pad_name
 from terminal.runtime.lane import LaneRules
 from terminal.runtime.library_link import LibraryLink
@@ -96,6 +99,7 @@ class KioskLane:
         self._summing = asyncio.Event()
         self._page = Page(kind=PageKind.CLOSED)
         self._asking = False
+        self._undone: asyncio.Queue[tuple[Circulated, Instant]] = asyncio.Queue()  # for which the disk had no room
 
     # ----------------------------------------------------------------------- the plot
 
@@ -123,11 +127,13 @@ class KioskLane:
                 return await self._noted(step)
 
     async def _shown(self, page: Page, wait_s: float | None) -> Event:
+        self._asking = False
+        self.inbox.cut()
+        self.library.replay.gone_on(self.rules.name)
         if self.site.emergency:
             await self._closed(page)
             return Tick(at=self.site.now())
         await self._show(page)
-        self._asking = False
         event = await self.inbox.next(page, wait_s)
         return event or Tick(at=self.site.now())
 
@@ -201,17 +207,33 @@ class KioskLane:
             book=accounts.refs("book", step.barcode.encode(), site.parameters)[0],
             sealed=replay.sealed(step.barcode, step.reader) if step.fact.waits else b"",
         )
+        name = await self._circulated(fact, at)
+        if name is None and fact.what is Circulation.UNDONE:
+            if fact.cancels and fact.of is not None:
+                replay.drop(fact.of)
+            self._undone.put_nowait((fact, at))
+        return Noted(name=name, at=at)
+
+    async def _circulated(self, fact: Circulated, at: Instant) -> EntryName | None:
+        """Write it, and queue what waits; None: the disk is full."""
         try:
-            entry = await site.journal.append(fact, at)
+            entry = await self.site.journal.append(fact, at)
         except StoreFull:
             log.error("journal full", extra={"lane": self.rules.name})
-            return Noted(name=None, at=at)
-        replay.add(entry.name, at.utc_ms, fact)
+            return None
+        self.library.replay.add(entry.name, at.utc_ms, fact)
         key = f"{fact.what.value}{'_offline' * fact.waits}"
         self.counts[key] = self.counts.get(key, 0) + 1
         extra = {"lane": self.rules.name, "what": fact.what.value, "reason": fact.reason.value, "waits": fact.waits}
         log.info("circulated", extra={**extra, "sequence": entry.name.sequence})
-        return Noted(name=entry.name, at=at)
+        return entry.name
+
+    async def _write_undone(self) -> None:
+        """A loan that was not to be is written as such once there is room, in order."""
+        while True:
+            fact, at = await self._undone.get()
+            while await self._circulated(fact, at) is None:  # noqa: ASYNC110  # a disk
+                await asyncio.sleep(FULL_DISK_S)
 
     async def _is_summed(self, reason: Reason, at: Instant) -> bool:
         await self._write_sum(at)
@@ -256,6 +278,7 @@ class KioskLane:
                 read = functools.partial(self._read_presses, name, screen)
                 tasks.create_task(supervise(self._health[name], read, self.site.clock))
             tasks.create_task(self._sum_denials())
+            tasks.create_task(self._write_undone())
             tasks.create_task(self._serve())
 
     async def _read_presses(self, name: str, screen: Screen) -> None:

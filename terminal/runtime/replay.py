@@ -4,6 +4,7 @@ Laws of this file:
 - In the order things happened; a record that waits holds up those of its own book only, one that was refused nobody.
 - An entry says that a record is about to be told before it is, and what came of it when it was: after a crash nothing
   is told twice unasked, and nothing is forgotten.
+- A loan is told once its book was released: one that stays at the kiosk is undone, and nobody was told of it.
 - A record that cannot be opened (another key) goes to the librarian's list like one that is refused.
 """
 
@@ -52,6 +53,7 @@ class Replay:
         self._waiting: dict[EntryName, Waiting] = {one.of: one for one in site.journal.waiting()}
         self._content = {name: self._opened(one) for name, one in self._waiting.items()}
         self._tries: dict[EntryName, int] = {}
+        self._held_back: dict[EntryName, str] = {}  # loans whose book may yet stay where it is, with their kiosk
         self._news = asyncio.Event()
         self._news.set()
 
@@ -69,6 +71,19 @@ class Replay:
         if fact.waits:
             self._waiting[name] = one = waiting_of(name, at_ms, fact)
             self._content[name] = self._opened(one)
+            if fact.what is Circulation.LENT:
+                self._held_back[name] = fact.lane
+            self._news.set()
+
+    def drop(self, name: EntryName) -> None:
+        """The book stayed where it was: there is nothing to tell, though the disk is too full to say so."""
+        self._forget(name)
+
+    def gone_on(self, lane: str) -> None:
+        """A kiosk shows the next page: what it lent until now was released, and may be told."""
+        kept = {name: kiosk for name, kiosk in self._held_back.items() if kiosk != lane}
+        if len(kept) != len(self._held_back):
+            self._held_back = kept
             self._news.set()
 
     def count(self, reader: ReaderNumber) -> int:
@@ -117,7 +132,7 @@ class Replay:
             if one is None:
                 continue
             book = "" if content is None else content.barcode
-            if one.listed is None and book not in held:
+            if one.listed is None and book not in held and name not in self._held_back:
                 done = await self._tell(one, content)
                 again |= not done
                 if not self._link.answers.is_set():
@@ -189,7 +204,7 @@ class Replay:
     # ----------------------------------------------------------------------- inside
 
     def _forget(self, name: EntryName) -> None:
-        for kept in (self._waiting, self._content, self._tries):
+        for kept in (self._waiting, self._content, self._tries, self._held_back):
             kept.pop(name, None)
 
     def _opened(self, one: Waiting) -> Content | None:

@@ -13,7 +13,7 @@ from drivers.store import desk
 from drivers.store.desk import BRIEF_S, GROUP_HERE, LONGEST_PATIENCE, PATIENCE, Pace, call
 from drivers.store.head_file import HeadFile
 from drivers.store.sqlite import SqliteStore
-from terminal.ports import StoreFull
+from terminal.ports import StoreBroken, StoreFull
 from tests.journal_cases import NOON_MS, TestClock, at, draft
 
 LOOP, THREAD = "MainThread", "journal"
@@ -145,6 +145,17 @@ async def test_what_a_full_disk_left_is_tidied_before_anything_is_written(
     await store.prune(NOON_MS)
     assert done[:2] == ["checkpoint", "commit"]
     await store.close()
+
+
+async def test_what_comes_after_the_end_hears_so(tmp_path: Path) -> None:
+    """It waits for nothing."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    ended = store._owner
+    await store.close()
+    for late in (ended.add(draft()), ended.do(lambda: None, adds=False)):
+        with pytest.raises(StoreBroken):
+            await late
 
 
 async def test_who_no_longer_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

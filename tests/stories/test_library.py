@@ -15,10 +15,10 @@ from terminal.core.card import Assurance
 from terminal.core.entries import Alarm, DenialsSummed
 from terminal.core.items import Securing
 from terminal.core.library import Loan, ReaderNumber, Silence
-from terminal.core.loans import Circulation
+from terminal.core.loans import Circulated, Circulation
 from terminal.core.model import Reason, Verdict
 from terminal.core.screen import Language, PageKind, Touch
-from terminal.ports import LibraryError
+from terminal.ports import LibraryError, StoreFull
 from terminal.runtime.not_done import NotDone
 from tests.stories.library_world import ISSUER, Desk, card_of, kiosk, two_kiosks
 
@@ -63,6 +63,114 @@ async def test_an_unknown_card_is_sent_to_the_desk_and_linked_there(desk: Desk) 
     assert "R-2" not in desk.links.read_text(encoding="utf-8")
     with pytest.raises(NotDone):
         await desk.terminal.commands.ask("7", "library-link", ["nowhere", "R-2"])
+
+
+@kiosk
+async def test_a_book_that_is_not_released_was_told_to_nobody(desk: Desk) -> None:
+    """The library system comes back while the tag is written, and the writing fails: nobody has that book."""
+
+    async def secure(item: str, on: bool) -> Securing:
+        desk.system.silence = None
+        await asyncio.sleep(8)  # longer than the library system is looked for
+        return Securing.WRITE_FAILED
+
+    desk.system.silence = Silence.UNREACHABLE
+    desk.pad.secure = secure  # type: ignore[method-assign]  # a pad that takes its time
+    await desk.tap(card_of("amber"))
+    desk.pad.put("B-1")
+    await asyncio.sleep(10 + AGAIN_S)
+    assert desk.library.copies["B-1"].lent_to is None and desk.replayed() == []
+    assert [(fact.what, fact.cancels) for fact in desk.circulated()] == [
+        (Circulation.LENT, False),
+        (Circulation.UNDONE, True),
+    ]
+
+
+@kiosk
+async def test_a_disk_too_full_to_say_that_a_book_stayed(desk: Desk) -> None:
+    """It is not told as lent meanwhile, and the entry is written once there is room."""
+    assert desk.terminal is not None and desk.terminal.site is not None
+    journal, full = desk.terminal.site.journal, True
+    append = journal.append
+
+    async def on_a_full_disk(fact: Any, *rest: Any, **options: Any) -> Any:
+        if full and isinstance(fact, Circulated) and fact.what is Circulation.UNDONE:
+            raise StoreFull("full")
+        return await append(fact, *rest, **options)
+
+    journal.append = on_a_full_disk  # type: ignore[method-assign]  # full for this one
+    desk.system.silence = Silence.UNREACHABLE
+    await desk.tap(card_of("amber"))
+    desk.pad.fails = Securing.WRITE_FAILED
+    assert await desk.lay("B-1") is Reason.BOOK_NOT_RELEASED
+    desk.system.silence = None
+    await asyncio.sleep(AGAIN_S)
+    assert desk.library.copies["B-1"].lent_to is None
+    assert [fact.what for fact in desk.circulated()] == [Circulation.LENT]
+    full = False
+    await asyncio.sleep(5)
+    assert [fact.what for fact in desk.circulated()] == [Circulation.LENT, Circulation.UNDONE]
+
+
+@kiosk
+async def test_a_page_that_flickers_ends(desk: Desk) -> None:
+    """A refused book that comes and goes on the pad keeps nobody's account on the screen."""
+    await desk.borrows(card_of("birch"), "B-2")
+    desk.pad.put()
+    await desk.tap(card_of("amber"))
+    assert await desk.lay("B-2") is Reason.LOAN_REFUSED
+    for _ in range(40):
+        desk.pad.put()
+        await asyncio.sleep(1)
+        desk.pad.put("B-2")
+        await asyncio.sleep(1)
+    assert desk.page.kind is PageKind.REST and not desk.page.private
+
+
+@kiosk
+async def test_a_button_touched_twice_counts_once(desk: Desk) -> None:
+    """The second time was meant for the page that is gone."""
+    await desk.borrows(card_of("amber"), "B-1")
+    await desk.tap(card_of("amber"))
+    await desk.touch(Touch.ACCOUNT)
+    renew, asked = desk.system.renew, 0
+
+    async def slowly(*question: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.2)
+        return await renew(*question, **options)
+
+    desk.system.renew = slowly  # type: ignore[method-assign]  # a library system that thinks
+    for _ in range(2):
+        desk.screen.touch(Touch.RENEW_ALL)
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(3)
+    assert asked == 1
+
+
+@kiosk
+async def test_nothing_is_half_way_through_while_everybody_leaves(desk: Desk) -> None:
+    """An emergency that comes while a book is asked for holds up no stop."""
+    assert desk.terminal is not None and desk.terminal.site is not None and desk.terminal.library is not None
+    site, (lane,) = desk.terminal.site, desk.terminal.library.kiosks
+    checkout = desk.system.checkout
+
+    async def slowly(*question: Any, **options: Any) -> Any:
+        await asyncio.sleep(1)
+        return await checkout(*question, **options)
+
+    desk.system.checkout = slowly  # type: ignore[method-assign]  # a library system that thinks
+    await desk.tap(card_of("amber"))
+    desk.pad.put("B-1")
+    await asyncio.sleep(0.2)
+    site.emergency = True
+    for told in site.on_emergency:
+        told()
+    await asyncio.sleep(5)
+    assert desk.page.kind is PageKind.CLOSED
+    async with asyncio.timeout(1):
+        await lane.idle()
 
 
 @kiosk

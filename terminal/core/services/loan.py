@@ -119,9 +119,10 @@ def _books(session: Session, mode: PageKind) -> Visit[Event]:
     if session.queue:
         barcode = session.queue.pop(0)
         row = yield from (lend if mode is PageKind.READER else give_back)(session, barcode)
-        session.rows.pop(barcode, None)
+        before = session.rows.pop(barcode, None)
         session.rows[barcode], session.said = row, row.said
-        session.acted()
+        if before is None or before.said != row.said:
+            session.acted()
     wait_s = 0.0 if session.queue else session.left_s()
     return (yield from session.wait(session.page(mode, *buttons), wait_s))
 

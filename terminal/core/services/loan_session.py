@@ -113,7 +113,8 @@ class Session:
             done = row is not None and row.said is not None and row.said.reason in DONE
             if barcode not in self.queue and not done:
                 self.queue.append(barcode)
-                self.acted()
+                if row is None:
+                    self.acted()
 
     # ----------------------------------------------------------------------- pages
 

@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
 @lru_cache(maxsize=256)
 def spoken(text: str, language: str) -> bytes:
     """A WAV file of these words: mono, 16 bit. Raises CalledProcessError."""
-    command = ["espeak-ng", "-v", VOICES[language], "-s", WORDS_A_MINUTE, "--stdout", "--", text]
-    made = subprocess.run(command, check=True, capture_output=True, timeout=30).stdout
+    how = ["-v", VOICES[language], "-s", WORDS_A_MINUTE, "--stdout", "--", text]
+    made = subprocess.run(["espeak-ng", *how], check=True, capture_output=True, timeout=30).stdout
     with wave.open(io.BytesIO(made)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 2 * HERTZ)
         samples = array.array("h", file.readframes(file.getnframes()))

@@ -64,6 +64,7 @@ class Filming:
                 line, _ = self._listening.accept()
             except OSError:
                 return
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or one waits until the last is read
             self._lines.append(line)
             threading.Thread(target=self._film, args=(line,), daemon=True).start()
 

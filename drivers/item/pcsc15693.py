@@ -10,6 +10,7 @@ Laws of this file:
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -97,7 +98,13 @@ class PcscPad:
         if isinstance(tags, Securing):
             return tags
         for number, tag in enumerate(tags):
-            outcome = await self._write(tag, on)
+            try:
+                outcome = await self._write(tag, on)
+            except DeviceError:
+                for changed in tags[:number]:
+                    with contextlib.suppress(DeviceError):
+                        await self._write(changed, not on)
+                raise
             if outcome is not Securing.DONE:
                 for changed in tags[: number + 1]:
                     await self._write(changed, not on)
@@ -167,7 +174,12 @@ class _Place:
         if self._reader is None:
             await self._connection.open()
             self._reader = await reader_named(self.name, self._connection, LOOKS)
-        return await self._connection.ask(_carry, self._reader, talk)
+        given_up = threading.Event()
+        try:
+            return await self._connection.ask(_carry, self._reader, talk, given_up)
+        except BaseException:
+            given_up.set()
+            raise
 
     def close(self) -> None:
         """Let go as soon as the thread is free."""
@@ -178,7 +190,7 @@ class _Place:
         return await self._connection.ended()
 
 
-def _carry(context: int, reader: str, talk: Talk[T]) -> T | None:
+def _carry(context: int, reader: str, talk: Talk[T], given_up: threading.Event) -> T | None:
     """On the reader's thread: take the tag, carry the conversation, let go."""
     try:
         handle = scard.connect(context, reader, scard.ANY_PROTOCOL)
@@ -188,8 +200,9 @@ def _carry(context: int, reader: str, talk: Talk[T]) -> T | None:
         raise
     try:
         command = next(talk)
-        while True:
+        while not given_up.is_set():
             command = talk.send(scard.transmit(handle, t0_command(command) if handle.protocol == scard.T0 else command))
+        return None  # nothing more is written for nobody
     except StopIteration as end:
         found: T = end.value
         return found

@@ -159,6 +159,10 @@ def _check_office_key(key: OfficeKey, public: bytes) -> None:
         signatures.load(TokenAlgorithm(key.suite), public)
 
 
+def _fits_1a(code: str) -> bool:
+    return not code or code.startswith("00")
+
+
 def _check_cards(cards: Cards, tariff: Tariff) -> Cards:
     purse = cards.purse
     if purse is None:
@@ -177,6 +181,9 @@ def _check_cards(cards: Cards, tariff: Tariff) -> Cards:
         raise ParametersError("cards", "purse trips", "a fare below nothing")
     if purse.state_file not in ("1e", "1a") or purse.trips.network not in ("vehicle", "acquirer"):
         raise ParametersError("cards", "purse", 'state_file is "1e" or "1a", network "vehicle" or "acquirer"')
+    codes = [stop.code for line in tariff.lines.values() for stop in line.stops]
+    if purse.state_file == "1a" and not all(map(_fits_1a, codes)):
+        raise ParametersError("cards", "purse state_file", "EF1A keeps one byte of a line: stops' codes begin with 00")
     return cards
 
 

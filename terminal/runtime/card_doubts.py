@@ -110,7 +110,7 @@ class Doubts:
         if debit.state is DebitState.DONE:
             return self._busy(tap) or self._grant(tap, debit, DebitProof(how="earlier"))
         try:
-            made = await tap.talk.carry(self._question(tap, debit))
+            made = await tap.talk.carry(self._question(tap, debit), module_here=True)
         except CardGone:
             self.wait_for(tap.credential)
             return (*self._lane.cards.denied(tap, Reason.PUT_CARD_BACK), None)

@@ -218,7 +218,7 @@ class CardPath:
 
     async def _commit(self, tap: Tap, begun: Begun) -> Made:
         try:
-            made = await tap.talk.carry(purchase.commit(begun))
+            made = await tap.talk.carry(purchase.commit(begun), module_here=True)
         except CardGone:
             return Made(state=DebitState.UNKNOWN, why="card left")
         self._doubts.module_waits_for(b"")

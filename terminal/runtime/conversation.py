@@ -5,18 +5,18 @@ Laws of this file:
 - A card that leaves, or takes longer than a tap may, is CardGone: what the last command did is not known.
 - A secure module that does not answer is an answer without a status word: the conversation says what that means.
 - Where card and module can be asked on the card's own thread, the whole conversation goes on there: it is pure, and the
-  loop is told once, at its end.
+  loop is told once, at its end. One that was given up asks nobody any more, the module as little as the card.
 """
 
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Generator
-from typing import TypeGuard, TypeVar
+from typing import NamedTuple, TypeGuard, TypeVar
 
 import msgspec
 
 from terminal.core.card import CardFacts
-from terminal.core.cards.apdu import Conversation, Side
+from terminal.core.cards.apdu import Ask, Conversation, Side
 from terminal.core.model import Reading
 from terminal.ports import CardChannel, CardGone, CarryingChannel, Clock, DeviceError, SecureModule, WaitingModule
 
@@ -24,6 +24,12 @@ T = TypeVar("T")
 
 STATUS_BYTES = 2  # whatever is shorter came from no card
 TAP_S = 3.0  # no tap takes longer, whatever a card asks for
+
+
+class HandedBack(NamedTuple):
+    """Where a conversation goes on on the loop."""
+
+    ask: Ask
 
 
 class Talk:
@@ -43,6 +49,7 @@ class Talk:
         self._clock = clock
         self._on_module = on_module
         self._module_said: list[DeviceError | None] = []
+        self._asking = False  # the module, on the card's thread
         self._began_s = clock.monotonic_s()
         self._commands = 0
         self._slowest_s = 0.0
@@ -50,13 +57,24 @@ class Talk:
         self._heard_s = 0.0  # until it answers, a card was heard when it was seen
         self.is_slow = False  # by the site's policy: perhaps the card is not here at all
 
-    async def carry(self, conversation: Conversation[T]) -> T:
-        """Run a conversation to its end. Raises CardGone, and whatever the conversation raises."""
+    async def carry(self, conversation: Conversation[T], *, module_here: bool = False) -> T:
+        """Run a conversation to its end. Raises CardGone, and whatever the conversation raises.
+
+        `module_here`: from where the module is asked it goes on on the loop, so that what the card has answered by
+        then outlives the module's silence.
+        """
         steps = self._counted(conversation)
         try:
             if self._there is None:
                 return await self._carry_here(steps)
-            return await self._from_card(functools.partial(self._there.carry, self._commands_of(steps)))
+            there = self._commands_of(steps, module_here=module_here)
+            end = await self._from_card(functools.partial(self._there.carry, there))
+            return await self._carry_here(steps, end.ask) if isinstance(end, HandedBack) else end
+        except CardGone:
+            if self._asking:
+                hint = "look at the module's reader; the card was given up meanwhile"
+                self._module_said.append(DeviceError("secure module: no answer while a card waited", hint=hint))
+            raise
         finally:
             for said in self._module_said:
                 self._on_module(said)
@@ -112,14 +130,14 @@ class Talk:
         except (TimeoutError, DeviceError) as error:
             self._gone = True
             raise CardGone from error
-        except CardGone:
+        except (CardGone, asyncio.CancelledError):
             self._gone = True
             raise
 
-    async def _carry_here(self, steps: Conversation[T]) -> T:
-        """On the loop, a command at a time."""
+    async def _carry_here(self, steps: Conversation[T], first: Ask | None = None) -> T:
+        """On the loop, a command at a time; `first` was yielded already."""
         try:
-            ask = next(steps)
+            ask = first or next(steps)
             while True:
                 if ask.to is Side.CARD:
                     answer = await self._from_card(functools.partial(self._channel.transmit, ask.command))
@@ -145,13 +163,19 @@ class Talk:
 
     # ----------------------------------------------------------------------- on the card's thread
 
-    def _commands_of(self, steps: Conversation[T]) -> Generator[bytes, bytes, T]:
-        """The card's commands; the module is asked in between."""
+    def _commands_of(
+        self, steps: Conversation[T], *, module_here: bool = False
+    ) -> Generator[bytes, bytes, T | HandedBack]:
+        """The card's commands; the module is asked in between, or on the loop."""
+        handed = None
         try:
             ask = next(steps)
             while True:
                 if ask.to is Side.CARD:
                     answer = yield ask.command
+                elif module_here:
+                    handed = HandedBack(ask)
+                    return handed
                 else:
                     answer = self._asked_there(ask.command)
                 ask = steps.send(answer)
@@ -159,16 +183,22 @@ class Talk:
             result: T = end.value
             return result
         finally:
-            steps.close()
+            if handed is None:
+                steps.close()
 
     def _asked_there(self, command: bytes) -> bytes:
+        if self._gone:
+            raise CardGone("given up: the module is another card's by now")
         if self._waits is None:
             return b""
+        self._asking = True
         try:
             answer = self._waits.answer(command)
         except DeviceError as error:
             self._module_said.append(error)
             return b""
+        finally:
+            self._asking = False
         self._module_said.append(None)
         return answer
 

@@ -28,9 +28,9 @@ def office(**changes: Any) -> ParameterOffice:
     return ParameterOffice(Path("unused"), OfficeKeys(keys=()), **changes)
 
 
-def changed(part: str, change: Callable[[Any], Any]) -> dict[str, bytes]:
+def changed(part: str, change: Callable[[Any], Any], files: dict[str, bytes] | None = None) -> dict[str, bytes]:
     """A good set with one part changed, and the manifest right about it."""
-    files = office().files(NOW_MS)
+    files = files or office().files(NOW_MS)
     manifest = json.loads(files["manifest.json"])
     name = manifest["files"][part]["file"]
     value = json.loads(files[name])
@@ -106,6 +106,13 @@ SUITE = "HPKE-X25519-SHA256-AES256GCM"
 RECEIPT = {"key_id": "k", "use": "receipt", "suite": "ES256"}
 
 
+def _long_line() -> dict[str, bytes]:
+    """Cards keep trips where a line has one byte, and the tariff's has two."""
+    files = changed("cards", _edit("purse", "state_file", to="1a"))
+    assert load(files).cards.purse is not None
+    return changed("tariff", _edit("lines", "7", "stops", 0, "code", to="12340007"), files)
+
+
 def _office_key(use: str, suite: str, public: bytes) -> dict[str, bytes]:
     row = {"key_id": "k", "use": use, "suite": suite, "public_key": public.hex()}
     return changed("office", _edit("keys", to=[row]))
@@ -150,6 +157,7 @@ BAD: dict[str, Callable[[], dict[str, bytes]]] = {
     "cards: a fare the tariff has not": lambda: changed("cards", _edit("purse", "trips", "fare", to="none")),
     "cards: a negative fare": lambda: changed("cards", _edit("purse", "trips", "max_fare_fen", to=-1)),
     "cards: a file nobody knows": lambda: changed("cards", _edit("purse", "state_file", to="1b")),
+    "cards: a line that EF1A cannot keep": _long_line,
     "links: no key": lambda: changed("links", _edit("link_keys", to=[])),
     "links: short key": lambda: changed("links", _edit("link_keys", 0, "key", to="00")),
     "links: key version": lambda: changed("links", _edit("link_keys", 0, "version", to=256)),

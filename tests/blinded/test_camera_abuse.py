@@ -6,6 +6,7 @@ Laws of this file:
 """
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -178,8 +179,17 @@ async def test_case_25_what_sees_is_killed_hung_and_bombed(tmp_path: Path) -> No
     assert [wrong for wrong in figures["wrong"] if "returned" not in wrong] == []  # how fast: the long run says
 
 
-@pytest.mark.parametrize("plant", [plant for plant in PLANTS if plant != "none"])
+@pytest.mark.parametrize("plant", [plant for plant in PLANTS if plant not in ("none", KEEPS)])
 async def test_case_25_the_rig_finds_a_planted_bug(plant: str, tmp_path: Path) -> None:
-    """Nobody watches what sees; nobody remembers what was handed over; somebody keeps what he needs no more."""
-    told = (await campaign(tmp_path, 3 if plant == KEEPS else 2, plant, seed=1))["wrong"]
-    assert [wrong for wrong in told if ("grew" in wrong) is (plant == KEEPS)]
+    """Nobody watches what sees; nobody remembers what was handed over."""
+    told = (await campaign(tmp_path, 2, plant, seed=1))["wrong"]
+    assert [wrong for wrong in told if "grew" not in wrong]
+
+
+async def test_case_25_the_rig_finds_what_grows() -> None:
+    """Somebody keeps what he needs no more: in a process of its own, where no earlier test has left room for it."""
+    command = (sys.executable, "-m", "tests.blinded", "--rounds", "3", "--plant", KEEPS)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    told = json.loads(said.splitlines()[-1])["wrong"]
+    assert process.returncode == 1 and [wrong for wrong in told if "grew" in wrong]

@@ -27,7 +27,19 @@ from terminal.core.fares.quote import Ride
 from terminal.core.ledger import Ledger
 from terminal.core.library import Silence
 from terminal.core.loans import Fate
-from terminal.core.model import Credential, Instant, Outcome, Presentation, Reading, Reason, Ref, Refusal, Use, UseState
+from terminal.core.model import (
+    Amount,
+    Credential,
+    Instant,
+    Outcome,
+    Presentation,
+    Reading,
+    Reason,
+    Ref,
+    Refusal,
+    Use,
+    UseState,
+)
 from terminal.core.phrases import Display, display
 from terminal.core.services.loan_replay import End, Record
 from terminal.core.services.rules import Case
@@ -169,9 +181,9 @@ def _debits_a_little_more(order: purchase.Order, *rest: Any) -> Conversation[pur
 _begins = purchase.begin
 
 
-def _tells_the_full_price(reason: Reason, values: Mapping[str, str], proof: str = "") -> Display:
+def _tells_the_full_price(reason: Reason, values: Mapping[str, str | Amount], proof: str = "") -> Display:
     """Shows everybody the price of an adult."""
-    return display(reason, {**values, "fare": "2"} if "fare" in values else values, proof)
+    return display(reason, {**values, "fare": Amount(minor=200, currency="CNY")} if "fare" in values else values, proof)
 
 
 class ReplayDropped(Replay):

@@ -52,7 +52,7 @@ class Settings(Value, frozen=True):
     echoes: bool = True  # its answers name book and reader as we asked; false for one that writes them otherwise
     timeout_s: float = 5.0
     connect_s: float = 3.0
-    currency: str = "CNY"
+    currency: str = "CNY"  # of what readers owe, where the system does not say
 
 
 def open(settings: Settings, clock: Clock) -> "Sip2":
@@ -86,12 +86,13 @@ class Sip2:
         summary = "".join("Y" if position == listed else " " for position in range(10))
         fields = {"AO": self._settings.institution, "AA": reader, "AC": self._settings.terminal_password, "AD": ""}
         fixed = self._settings.language + self._date(at_ms) + summary
-        return codec.patron(await self._ask("63", fixed, fields, "64"))
+        return codec.patron(await self._ask("63", fixed, fields, "64"), self._settings.currency)
 
     async def patron_status(self, reader: ReaderNumber, at_ms: int) -> Patron:
         """The older, shorter question (23), for a system that does not know 63."""
         fields = {"AO": self._settings.institution, "AA": reader, "AC": self._settings.terminal_password, "AD": ""}
-        return codec.patron(await self._ask("23", self._settings.language + self._date(at_ms), fields, "24"))
+        answer = await self._ask("23", self._settings.language + self._date(at_ms), fields, "24")
+        return codec.patron(answer, self._settings.currency)
 
     async def item(self, barcode: str, at_ms: int) -> Item:
         """See the port."""

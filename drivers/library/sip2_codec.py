@@ -170,8 +170,8 @@ def system_status(message: Message) -> SystemStatus:
     )
 
 
-def patron(message: Message) -> Patron:
-    """24 or 64; only the second has counts."""
+def patron(message: Message, currency: str = "") -> Patron:
+    """24 or 64; only the second has counts. `currency`: of what is owed, where the system does not say (BH)."""
     status = message.fixed[:14]
     counts = message.fixed[35:59] if message.code == "64" else ""
     holds, overdue, charged, fines = (number(counts[at : at + 4]) for at in (0, 4, 8, 12))
@@ -187,7 +187,7 @@ def patron(message: Message) -> Patron:
         charged=charged,
         fines=fines,
         fee_minor=minor_units(message.first("BV")),
-        currency=message.text("BH"),
+        currency=message.text("BH") or currency,
         items=tuple(value for name in LISTS for value in message.all(name)),
         message=" ".join(message.all("AF")),
     )

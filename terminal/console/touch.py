@@ -15,8 +15,8 @@ import msgspec
 from terminal.console.picture import SHAPES, out_of_service, words
 from terminal.console.screens import Newest
 from terminal.core.model import Reading, Value
-from terminal.core.phrases import Display, Line, display
-from terminal.core.screen import Button, Language, Page, PageKind, Press, Row, Said, Touch, Word
+from terminal.core.phrases import Display, Line, display, value_in
+from terminal.core.screen import Button, Figure, Language, Page, PageKind, Press, Row, Said, Touch, Word
 from terminal.core.screen_words import BUTTONS, FIGURES, TITLES
 from terminal.ports import Clock
 
@@ -90,7 +90,7 @@ def drawn(page: Page) -> dict[str, Any]:
         "said": said,
         "rows": [_row(row, language) for row in page.rows],
         "empty": _in(EMPTY, language) if page.kind is PageKind.ACCOUNT and not page.rows else "",
-        "figures": [{"name": FIGURES[one.word].in_(language), "value": one.value} for one in page.figures],
+        "figures": [_figure(one, language) for one in page.figures],
         "buttons": [_button(button, language) for button in page.buttons],
         "offline": FIGURES[Word.OFFLINE].in_(language) if page.offline else "",
         "ends": _in(ENDS, language),
@@ -103,6 +103,10 @@ def lost() -> dict[str, Any]:
     page = drawn(Page(kind=PageKind.CLOSED, buttons=()))
     told = {"title": f"{picture.zh.title} {picture.en.title}", "number": 0, "ends_ms": None}
     return page | told
+
+
+def _figure(figure: Figure, language: Language) -> dict[str, str]:
+    return {"name": FIGURES[figure.word].in_(language), "value": value_in(figure.value, language)}
 
 
 def _row(row: Row, language: Language) -> dict[str, Any]:

@@ -189,6 +189,16 @@ class Tap(StrEnum):
 # --------------------------------------------------------------------------- acts
 
 
+class Amount(Value, frozen=True):
+    """Money as a person is told it; words: core/money.py."""
+
+    minor: int  # at least 0, in the currency's minor unit
+    currency: str  # ISO 4217
+
+
+Values = dict[str, str | Amount]  # what stands in a phrase's placeholders
+
+
 class OpenGate(Value, frozen=True, tag=True):
     """Let `persons` people through; the board closes by itself."""
 
@@ -199,7 +209,7 @@ class Show(Value, frozen=True, tag=True):
     """Tell the person: the indicator finds words, tone and light by the reason."""
 
     reason: Reason
-    values: dict[str, str] = {}
+    values: Values = {}
 
 
 class DebitPurse(Value, frozen=True, tag=True):

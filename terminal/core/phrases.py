@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from terminal.core.model import Reason, Value
+from terminal.core.model import Amount, Reason, Value
+from terminal.core.money import money
+from terminal.core.screen import Language
 
 
 class Tone(StrEnum):
@@ -102,28 +104,28 @@ _OUT = Phrase(
 )
 
 PHRASES: dict[Reason, Phrase] = {
-    Reason.PAID: _ok("扫码成功 {fare}元", "Paid ¥{fare}"),
+    Reason.PAID: _ok("扫码成功 {fare}", "Paid {fare}"),
     Reason.CONCESSION: _ok("您好 请上车", "Hello, please board", Tone.OK_SOFT),
     Reason.PASS_HELD: _ok("欢迎入园", "Welcome"),
     Reason.ADMITTED: _ok("欢迎 请通过", "Welcome, please go through"),
     Reason.GROUP: _ok("欢迎 {n}位 请依次通过", "Welcome, {n} people, one at a time"),
     Reason.ALREADY_PAID: _ok("已付过 不再扣费", "Already paid. No second charge", Tone.OK_SOFT),
-    Reason.TRANSFER: _ok("换乘优惠 本次{fare}元", "Transfer: ¥{fare}"),
-    Reason.CAPPED: _ok("已封顶 本次{fare}元", "Cap reached. ¥{fare} this time"),
+    Reason.TRANSFER: _ok("换乘优惠 本次{fare}", "Transfer: {fare}"),
+    Reason.CAPPED: _ok("已封顶 本次{fare}", "Cap reached. {fare} this time"),
     Reason.BOARDED: _ok("上车成功 下车请再刷", "You're on. Tap again to get off"),
-    Reason.ALIGHTED: _ok("下车成功 {fare}元", "Trip ended. ¥{fare}"),
+    Reason.ALIGHTED: _ok("下车成功 {fare}", "Trip ended. {fare}"),
     Reason.UNFINISHED_SETTLED: _ok(
-        "已补上次未下车刷卡 {settled}元 本次{fare}元",
-        "Last trip had no tap-out: ¥{settled} charged. This time ¥{fare}",
+        "已补上次未下车刷卡 {settled} 本次{fare}",
+        "Last trip had no tap-out: {settled} charged. This time {fare}",
         Tone.OK_THEN_NOTICE,
     ),
     Reason.EXIT_UNPAIRED: _ok("请下车 稍后扣款", "Accepted. You will be charged later"),
-    Reason.CONCESSION_NOT_NOW: _ok("本时段按普通票 {fare}元", "Ordinary fare at this hour: ¥{fare}"),
+    Reason.CONCESSION_NOT_NOW: _ok("本时段按普通票 {fare}", "Ordinary fare at this hour: {fare}"),
     Reason.CONCESSION_REVIEW_DUE: _ok(
-        "资格待年审 本次按{fare}元", "Yearly review is due. ¥{fare} this time", Tone.OK_THEN_NOTICE
+        "资格待年审 本次按{fare}", "Yearly review is due. {fare} this time", Tone.OK_THEN_NOTICE
     ),
     Reason.CONCESSION_USED_UP: _ok(
-        "本期次数已用完 本次{fare}元", "Rides of this period are used up. ¥{fare}", Tone.OK_THEN_NOTICE
+        "本期次数已用完 本次{fare}", "Rides of this period are used up. {fare}", Tone.OK_THEN_NOTICE
     ),
     Reason.GRACE: Phrase(
         zh="请上车 费用稍后核对",
@@ -136,14 +138,14 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.CHECKED_IN_BEFORE: _ok("已签到 欢迎回来", "Checked in already. Welcome back", Tone.OK_SOFT),
     Reason.EXITED: _ok("谢谢光临 请慢走", "Thank you, goodbye", Tone.OK_SOFT),
     Reason.ACTIVATED: _ask("已激活 请再刷一次入园", "Activated. Please show it again to enter"),
-    Reason.CHARGED_TODAY: _ask("今日已扣{fare}元 共{n}次", "Charged today: ¥{fare}, {n} times"),
+    Reason.CHARGED_TODAY: _ask("今日已扣{fare} 共{n}次", "Charged today: {fare}, {n} times"),
     Reason.NOT_CHARGED_TODAY: _ask("今日未扣费", "Not charged today"),
-    Reason.ON_THE_CARD: _ask("卡内余额{balance}元 今日已扣{fare}元", "On the card: ¥{balance}. Charged today: ¥{fare}"),
-    Reason.PAID_BY_CARD: _ok("刷卡成功 {fare}元 余额{balance}元", "Paid ¥{fare}. Balance ¥{balance}"),
-    Reason.ALIGHTED_BY_CARD: _ok("下车成功 {fare}元 余额{balance}元", "Trip ended. ¥{fare}. Balance ¥{balance}"),
+    Reason.ON_THE_CARD: _ask("卡内余额{balance} 今日已扣{fare}", "On the card: {balance}. Charged today: {fare}"),
+    Reason.PAID_BY_CARD: _ok("刷卡成功 {fare} 余额{balance}", "Paid {fare}. Balance {balance}"),
+    Reason.ALIGHTED_BY_CARD: _ok("下车成功 {fare} 余额{balance}", "Trip ended. {fare}. Balance {balance}"),
     Reason.SETTLED_BY_CARD: _ok(
-        "已补上次未下车刷卡 补{owed}元 本次{fare}元 余额{balance}元",
-        "Last trip had no tap-out: ¥{owed} charged. This one ¥{fare}. Balance ¥{balance}",
+        "已补上次未下车刷卡 补{owed} 本次{fare} 余额{balance}",
+        "Last trip had no tap-out: {owed} charged. This one {fare}. Balance {balance}",
         Tone.OK_THEN_NOTICE,
     ),
     Reason.SIGNED_IN: _ok("您好 请放书", "Hello. Please put your books down", Tone.OK_SOFT),
@@ -186,7 +188,7 @@ PHRASES: dict[Reason, Phrase] = {
     ),
     Reason.OFFLINE_NOT_LENT: _again("暂时联不上 请稍后再借", "Offline now. Please borrow it later", Tone.NOTICE),
     Reason.READER_OVERDUE: _again("有书到期未还 还后可借", "A book is overdue. Return it to borrow again", Tone.NOTICE),
-    Reason.READER_FINE: _again("待付{amount}元 可到服务台办理", "¥{amount} to pay at the desk", Tone.NOTICE),
+    Reason.READER_FINE: _again("待付{amount} 可到服务台办理", "{amount} to pay at the desk", Tone.NOTICE),
     Reason.READER_ON_HOLD: _ask("借阅暂停 请到服务台", "Borrowing is on hold. Please ask the desk"),
     Reason.READER_EXPIRED: _ask("借阅证已到期 请到服务台", "Your library card has expired. Please ask the desk"),
     Reason.READER_NOT_OPENED: _ask(
@@ -311,7 +313,7 @@ HINTS: dict[str, Line] = {
     "change_free": Line(zh="{change_free}前换乘免费", en="Change free until {change_free}"),
     "change_less": Line(zh="{change_less}前换乘优惠", en="Change for less until {change_less}"),
     "cap_reached": Line(zh="今日后续乘车免费", en="No further charge today"),
-    "to_cap": Line(zh="距今日封顶还差{to_cap}元", en="¥{to_cap} to today's cap"),
+    "to_cap": Line(zh="距今日封顶还差{to_cap}", en="{to_cap} to today's cap"),
     "next_off": Line(zh="下次乘车{next_fold}折", en="Next ride {next_off}% off"),
 }
 MOST_HINTS = 2
@@ -340,26 +342,39 @@ class _Blank(dict[str, str]):
         return ""
 
 
-def display(reason: Reason, values: Mapping[str, str], proof: str = "") -> Display:
+def display(reason: Reason, values: Mapping[str, str | Amount], proof: str = "") -> Display:
     """What to show for a reason. A placeholder without a value leaves no trace and never fails.
 
     Values come from our own numbers and parameters, never from a payload.
     """
-    phrase, known = PHRASES[reason], _Blank(values)
+    phrase = PHRASES[reason]
+    line = _filled(Line(zh=phrase.zh, en=phrase.en), values)
+    hints = [hint for name, hint in HINTS.items() if name in values][:MOST_HINTS]
     return Display(
         reason=reason,
-        zh=phrase.zh.format_map(known).strip(),
-        en=phrase.en.format_map(known).strip(),
+        zh=line.zh,
+        en=line.en,
         tone=phrase.tone,
         light=phrase.light,
-        hints=_hints(known),
+        hints=tuple(_filled(hint, values) for hint in hints),
         proof=proof,
     )
 
 
-def _hints(values: Mapping[str, str]) -> tuple[Line, ...]:
-    told = [line for name, line in HINTS.items() if name in values]
-    return tuple(Line(zh=one.zh.format_map(values), en=one.en.format_map(values)) for one in told[:MOST_HINTS])
+def _filled(line: Line, values: Mapping[str, str | Amount]) -> Line:
+    return Line(
+        zh=line.zh.format_map(_told(values, Language.ZH)).strip(),
+        en=line.en.format_map(_told(values, Language.EN)).strip(),
+    )
+
+
+def _told(values: Mapping[str, str | Amount], language: Language) -> _Blank:
+    return _Blank({name: value_in(value, language) for name, value in values.items()})
+
+
+def value_in(value: str | Amount, language: Language) -> str:
+    """One value as it is told."""
+    return money(value, language) if isinstance(value, Amount) else value
 
 
 def speech(reason: Reason) -> Line:
@@ -374,7 +389,7 @@ def speech(reason: Reason) -> Line:
 
 def _first(text: str) -> str:
     """The first piece that has words: figures, and what stands behind a full stop or a colon, are for the screen."""
-    pieces = (piece.strip(" ,¥") for piece in _FIGURES.split(text))
+    pieces = (piece.strip(" ,") for piece in _FIGURES.split(text))
     return next(piece for piece in pieces if piece)
 
 

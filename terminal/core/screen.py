@@ -10,7 +10,7 @@ Laws of this file:
 from enum import StrEnum
 
 from terminal.core.base import Value
-from terminal.core.model import Reason
+from terminal.core.model import Amount, Reason, Values
 
 
 class Language(StrEnum):
@@ -65,7 +65,7 @@ class Said(Value, frozen=True):
     """A phrase with its values: PHRASES has its words, tone and light."""
 
     reason: Reason
-    values: dict[str, str] = {}
+    values: Values = {}
 
 
 class Row(Value, frozen=True):
@@ -83,7 +83,7 @@ class Figure(Value, frozen=True):
     """One number of an account."""
 
     word: Word
-    value: str
+    value: str | Amount
 
 
 class Page(Value, frozen=True):

@@ -45,7 +45,7 @@ FIGURES: dict[Word, Words] = {
     Word.BORROWED: _words("已借", "Borrowed"),
     Word.HOLDS: _words("预约", "Reservations"),
     Word.OVERDUE: _words("逾期", "Overdue"),
-    Word.FINES: _words("待付(元)", "To pay (¥)"),
+    Word.FINES: _words("待付", "To pay"),
     Word.DUE: _words("应还日期", "Due"),
     Word.OFFLINE: _words("暂时联不上图书馆系统 记录稍后上传", "Offline: what you do now is passed on later"),
 }

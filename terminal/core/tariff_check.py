@@ -18,6 +18,7 @@ from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, 
 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
+CURRENCY = re.compile("[A-Z]{3}")
 CODE = re.compile("[0-9a-f]{8}")  # as cards' bytes are written everywhere here
 
 
@@ -76,6 +77,8 @@ def _zone(tariff: Tariff) -> Iterator[Fault]:
         minutes(tariff.service_day_starts)
     except (ValueError, OSError, KeyError) as error:
         yield "time_zone or service_day_starts", str(error)
+    if not CURRENCY.fullmatch(tariff.currency):
+        yield "currency", f"{tariff.currency!r} is no code of ISO 4217 such as CNY"
     if tariff.round_fen < 1:
         yield "round_fen", "must be 1 or more"
 

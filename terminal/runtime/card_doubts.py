@@ -16,6 +16,7 @@ from terminal.core.cards.purchase import Made
 from terminal.core.debit import Debit, DebitMade, DebitProof, DebitState
 from terminal.core.entries import DebitSettled, Decided
 from terminal.core.model import (
+    Amount,
     Charge,
     Credential,
     Decision,
@@ -29,6 +30,7 @@ from terminal.core.model import (
     Refusal,
     Show,
     Use,
+    Values,
     Verdict,
 )
 from terminal.core.services import rules
@@ -156,14 +158,17 @@ class Doubts:
         """Somebody passes for a debit that was made before; nothing more is taken."""
         made, parameters = debit.debit, self._site.parameters
         evidence = rules.evidence(parameters, tap.at, tap.credential.key_ids)
-        values = {
-            "fare": rules.yuan(made.amount_fen),
-            "balance": rules.yuan(max(0, made.balance_fen - made.amount_fen)),
+        currency = parameters.tariff.currency
+        values: Values = {
+            "fare": Amount(minor=made.amount_fen, currency=currency),
+            "balance": Amount(minor=max(0, made.balance_fen - made.amount_fen), currency=currency),
         }
         outcome = Outcome(
             decision=Decision(verdict=Verdict.GRANT, reason=Reason.PAID_BY_CARD, evidence=evidence),
             acts=(OpenGate(), Show(reason=Reason.PAID_BY_CARD, values=values)),
-            charge=Charge(product=made.product, fare_type=made.fare_type, amount_fen=made.amount_fen),
+            charge=Charge(
+                product=made.product, fare_type=made.fare_type, amount_fen=made.amount_fen, currency=currency
+            ),
         )
         fact = self._lane.fact_of(
             outcome, tap.presentation, tap.credential, tap, debit=DebitMade(of=debit.of, proof=proof)

@@ -22,6 +22,7 @@ from terminal.core.debit import OPENED, DebitMade, DebitProof, DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
 from terminal.core.lock import LockEnded, LockIntended
 from terminal.core.model import (
+    Amount,
     Credential,
     DebitPurse,
     EntryName,
@@ -34,9 +35,10 @@ from terminal.core.model import (
     Reason,
     Refusal,
     Show,
+    Values,
     Verdict,
 )
-from terminal.core.services import refuse, rules
+from terminal.core.services import refuse
 from terminal.core.services.purse import local_time
 from terminal.ports import CardChannel, CardGone, CardSlot, DeviceError, SecureModule
 from terminal.runtime.card_doubts import Doubts, Tap
@@ -116,7 +118,8 @@ class CardPath:
             if made.state is not DebitState.DONE:
                 return self._not_taken(tap, made)
         assert made.proof is not None
-        outcome = with_balance(outcome, begun.debit.balance_fen - begun.debit.amount_fen)
+        left_fen = begun.debit.balance_fen - begun.debit.amount_fen
+        outcome = with_balance(outcome, left_fen, self._site.parameters.tariff.currency)
         if not made.proof.holds:  # the module could not say; the card was debited all the same
             outcome = in_doubt(outcome)
         made_fact = DebitMade(of=intended.name, proof=made.proof)
@@ -232,7 +235,7 @@ class CardPath:
 
     def denied(self, tap: Tap, reason: Reason) -> tuple[Outcome, Decided]:
         """The denial a conversation ended in."""
-        values = {"hotline": self._site.parameters.policies.hotline}
+        values: Values = {"hotline": self._site.parameters.policies.hotline}
         outcome = refuse(Verdict.DENY, reason, self._site.parameters, tap.at, tap.credential.key_ids)
         outcome = msgspec.structs.replace(outcome, acts=(Show(reason=reason, values=values),))
         return outcome, self._lane.fact_of(outcome, tap.presentation, tap.credential, tap)
@@ -285,9 +288,9 @@ def in_doubt(outcome: Outcome) -> Outcome:
     return msgspec.structs.replace(outcome, decision=decision)
 
 
-def with_balance(outcome: Outcome, balance_fen: int) -> Outcome:
+def with_balance(outcome: Outcome, balance_fen: int, currency: str) -> Outcome:
     """The same outcome, telling what is left on the card."""
-    balance = {"balance": rules.yuan(max(0, balance_fen))}
+    balance: Values = {"balance": Amount(minor=max(0, balance_fen), currency=currency)}
     acts = [
         msgspec.structs.replace(act, values=act.values | balance) if isinstance(act, Show) else act
         for act in outcome.acts

@@ -3,16 +3,16 @@
 import msgspec
 
 from terminal.console.picture import Picture, picture_of
-from terminal.core.model import Reason
+from terminal.core.model import Reason, Values
 from terminal.core.phrases import Display, display
+from tests.core.cases import yuan
 
 PROOF = "7KD2XQ"
-FIGURES = {
-    "fare": "12.5", "settled": "10.5", "owed": "10.5", "balance": "1048.35", "n": "12", "hotline": "12333",
-    "from": "09:00", "to": "11:30", "due": "2026-12-31", "date": "2026-12-31", "shelf": "3F-A12", "bin": "12",
-    "amount": "10.5", "title": "三体", "count": "12", "most": "12",
+FIGURES: Values = {
+    "fare": yuan(1250), "settled": yuan(1050), "owed": yuan(1050), "balance": yuan(104835), "amount": yuan(1050),
+    "n": "12", "hotline": "12333", "from": "09:00", "to": "11:30", "due": "2026-12-31", "bin": "12",
 }  # fmt: skip
-AHEAD = {"change_free": "09:00", "to_cap": "3.5"}  # what stands beside a grant
+AHEAD: Values = {"change_free": "09:00", "to_cap": yuan(350)}  # what stands beside a grant
 
 
 def shown(reason: Reason) -> Display:

@@ -7,6 +7,7 @@ import pytest
 from terminal.console.picture import SHAPES, out_of_service, picture_of, resting
 from terminal.core.model import Reason
 from terminal.core.phrases import PROMPTS, Light, display
+from tests.core.cases import yuan
 
 UP, DOWN = {"up": True}, {"up": False}
 READY = PROMPTS["fare"].zh.split(" ")[0]
@@ -29,7 +30,7 @@ def test_nothing_is_told_by_colour_alone() -> None:
 
 def test_the_first_words_are_the_huge_ones() -> None:
     """What is spoken stands first, amounts under it."""
-    picture = picture_of(display(Reason.PAID_BY_CARD, {"fare": "2", "balance": "48.5", "to_cap": "3"}))
+    picture = picture_of(display(Reason.PAID_BY_CARD, {"fare": yuan(200), "balance": yuan(4850), "to_cap": yuan(300)}))
     assert (picture.zh.title, picture.zh.detail, picture.zh.hints) == (
         "刷卡成功", "2元 余额48.5元", ("距今日封顶还差3元",),
     )  # fmt: skip

@@ -410,6 +410,13 @@ class TestBadInput:
         """What is no number is None, and never a guess."""
         assert (sip2_codec.number(text), sip2_codec.minor_units(text)) == (number, minor)
 
+    @pytest.mark.parametrize(("said", "currency"), [("BHHKD|", "HKD"), ("", "CNY")])
+    def test_what_is_owed_has_a_currency(self, said: str, currency: str) -> None:
+        """The system's own where it says one, the site's otherwise."""
+        line = f"64{' ' * 14}00120990101    120000{'0000' * 6}AO|AAR1|AE|BV3.20|{said}"
+        patron = sip2_codec.patron(sip2_codec.decode(line.encode(), "utf-8"), "CNY")
+        assert (patron.fee_minor, patron.currency) == (320, currency)
+
     def test_the_published_checksum(self) -> None:
         """The worked example that every SIP2 manual prints: 9300…AY3AZEEB3 style lines check themselves."""
         line = sip2_codec.encode("99", "00302.00", {}, 1, "utf-8")

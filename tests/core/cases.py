@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 from terminal.core.model import (
+    Amount,
     Credential,
     EntryName,
     Holder,
@@ -43,6 +44,11 @@ STUDENT = Product(
     pass_back=PassBack(window_s=600),
 )
 GROUP = Product(id="group", services=("admission",), fare_fen=3000, persons=5, who=(Condition(held="group"),))
+
+
+def yuan(fen: int) -> Amount:
+    """What a phrase is told of money."""
+    return Amount(minor=fen, currency="CNY")
 
 
 def ref(name: str) -> Ref:

@@ -13,7 +13,7 @@ from terminal.core.fares.trips import Role
 from terminal.core.ledger import may_forget
 from terminal.core.model import HeldProduct, Holder, Instant, OpenGate, PassageMode, Reason, TimeSource
 from terminal.core.parameters import Booking, Bookings, Slot, Tariff
-from tests.core.cases import ref
+from tests.core.cases import ref, yuan
 from tests.core.riding import Riding, local_ms
 
 NINE = local_ms("2026-03-02 09:00")  # a Monday
@@ -273,7 +273,7 @@ def test_was_it_charged_today() -> None:
     run(riding, tap(1, "card", account="li"))
     run(riding, tap(2, "card", account="li"))
     told = run(riding, tap(3, "phone", **asked))
-    assert (told.decision.reason, told.acts[0].values) == (Reason.CHARGED_TODAY, {"fare": "40", "n": "2"})
+    assert (told.decision.reason, told.acts[0].values) == (Reason.CHARGED_TODAY, {"fare": yuan(4000), "n": "2"})
     assert run(riding, tap(1441, "phone", **asked)).decision.reason is Reason.NOT_CHARGED_TODAY
 
 

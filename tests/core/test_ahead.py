@@ -51,7 +51,7 @@ def test_londons_day() -> None:
     """How far to the cap, until when changing is free, and that the cap is reached."""
     riding, bus = london(), Where(vehicle="b", line="24")
     assert hints(riding.tap(local_ms("2026-03-02 08:00", "Europe/London"), where=bus)) == [
-        "09:00前换乘免费", "距今日封顶还差3.5元",
+        "09:00前换乘免费", "距今日封顶还差3.50英镑",
     ]  # fmt: skip
     riding.tap(local_ms("2026-03-02 10:00", "Europe/London"), where=bus)
     last = riding.tap(local_ms("2026-03-02 12:00", "Europe/London"), where=bus)

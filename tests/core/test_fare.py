@@ -24,7 +24,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.parameters import Block, BlockScope, Policies, Tariff
-from tests.core.cases import parameters, ref
+from tests.core.cases import parameters, ref, yuan
 from tests.core.riding import Riding, fen, local_ms
 
 START = local_ms("2026-03-02 08:00")  # a Monday
@@ -327,7 +327,7 @@ def test_both_amounts_are_told_and_sum_up() -> None:
         amount_fen=500,
         parts=(Part(what="unfinished", fen=450), Part(what="ride", fen=50)),
     )
-    assert outcome.acts[-1].values.items() >= {"fare": "0.5", "settled": "4.5", "n": "1"}.items()
+    assert outcome.acts[-1].values.items() >= {"fare": yuan(50), "settled": yuan(450), "n": "1"}.items()
 
 
 def test_a_ceiling_that_made_it_less_is_written_down() -> None:

@@ -14,7 +14,7 @@ from terminal.core.parameters import Block, BlockScope
 from terminal.core.screen import Language, PageKind, Row, Touch
 from terminal.core.services.loan_rules import OfflinePolicy, day, standing
 from terminal.core.visit import EndSession, Known, Laid, Lend, LookAt, LookUp, Renew, Secure
-from tests.core.cases import NOW_MS, credential, instant, parameters, ref
+from tests.core.cases import NOW_MS, credential, instant, parameters, ref, yuan
 from tests.core.visiting import (
     AMBER,
     ITEM,
@@ -262,7 +262,7 @@ def test_the_account_shows_loans_and_figures() -> None:
         ("B-2", "title of B-2", "2027-02-14"),
     ]
     assert [(one.word.value, one.value) for one in visit.page.figures] == [
-        ("borrowed", "2"), ("overdue", "0"), ("holds", "1"), ("fines", "12.5"),
+        ("borrowed", "2"), ("overdue", "0"), ("holds", "1"), ("fines", yuan(1250)),
     ]  # fmt: skip
     silent_on = Visiting(answer=patron(charged=None, overdue=None, holds=None, fee_minor=None)).card()
     assert silent_on.press(Touch.ACCOUNT).page.figures == ()
@@ -426,9 +426,9 @@ def test_sign_in(sentence: str, claim: dict[str, Any], changes: dict[str, Any], 
 
 
 def test_what_a_fine_comes_to() -> None:
-    """In yuan; a system that names a block and no amount shows none."""
+    """In its own currency; a system that names a block and no amount shows none."""
     said = standing(msgspec.structs.replace(OVER, blocked_why=("excessive_fees",), fee_minor=None))
-    assert said is not None and said.values == {"amount": "0"}
+    assert said is not None and said.values == {"amount": yuan(0)}
     said = standing(msgspec.structs.replace(OVER, blocked_why=("too_many_charged",), charged=None))
     assert said is not None and said.values == {"n": ""}
     assert standing(PATRON) is None

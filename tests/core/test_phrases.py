@@ -4,6 +4,7 @@ import pytest
 
 from terminal.core.model import Reason
 from terminal.core.phrases import PHRASES, Light, Tone, display, spoken
+from tests.core.cases import yuan
 
 CHARGED = (Reason.PAID, Reason.CONCESSION, Reason.PASS_HELD, Reason.ADMITTED, Reason.GROUP, Reason.ALREADY_PAID)
 TRY_AGAIN = (
@@ -47,7 +48,7 @@ def test_the_class_of_a_person_is_never_told(reason: Reason) -> None:
 
 def test_placeholders_are_filled() -> None:
     """The fare is on the display and in the voice's screen part only."""
-    shown = display(Reason.PAID, {"fare": "2"})
+    shown = display(Reason.PAID, {"fare": yuan(200)})
     assert (shown.zh, shown.en) == ("扫码成功 2元", "Paid ¥2")
     assert spoken(shown) == "扫码成功"
 

@@ -27,7 +27,7 @@ from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product
 from terminal.core.services import SERVICES, Case, judge
 from terminal.core.tariff import Band, FareTable, Line, Measure, Stop
 from tests.core.card_talk import PURSE
-from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use
+from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use, yuan
 from tests.core.test_services import case as gate_case
 
 SENSOR = PassageMode.SENSOR
@@ -144,7 +144,7 @@ def test_both_amounts_are_told() -> None:
     outcome = judge(case(credential=purse(trip(terminal=ELSEWHERE))))
     show = next(act for act in outcome.acts if isinstance(act, Show))
     assert show.reason is Reason.SETTLED_BY_CARD
-    assert (show.values["owed"], show.values["fare"]) == ("6", "1.6")
+    assert (show.values["owed"], show.values["fare"]) == (yuan(600), yuan(160))
 
 
 def paid(**changes: Any) -> History:
@@ -293,9 +293,9 @@ def test_a_listed_purse_is_locked(sentence: str, listed: str, scope: BlockScope,
 @pytest.mark.parametrize(
     ("sentence", "balance_fen", "ridden_fen", "expected"),
     [
-        ("on it, and not used today", 5000, [], (Reason.ON_THE_CARD, {"balance": "50", "fare": "0"})),
-        ("used twice", 4680, [160, 160], (Reason.ON_THE_CARD, {"balance": "46.8", "fare": "3.2"})),
-        ("it does not say", None, [160], (Reason.CHARGED_TODAY, {"fare": "1.6", "n": "1"})),
+        ("on it, and not used today", 5000, [], (Reason.ON_THE_CARD, {"balance": yuan(5000), "fare": yuan(0)})),
+        ("used twice", 4680, [160, 160], (Reason.ON_THE_CARD, {"balance": yuan(4680), "fare": yuan(320)})),
+        ("it does not say", None, [160], (Reason.CHARGED_TODAY, {"fare": yuan(160), "n": "1"})),
         ("it says nothing, and was not used", None, [], (Reason.NOT_CHARGED_TODAY, {})),
     ],
 )

@@ -13,7 +13,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.parameters import Block, BlockScope, Condition
-from terminal.core.services import SERVICES, Case, pricing, refuse, rules
+from terminal.core.services import SERVICES, Case, pricing, refuse
 from tests.core.cases import ADULT, GROUP, NOW_MS, STUDENT, credential, instant, parameters, ref, use
 
 GROUP_TICKET = HeldProduct(product="group", from_ms=NOW_MS - 1000, until_ms=NOW_MS + 1000)
@@ -164,12 +164,6 @@ def test_a_pass_counts_only_between_its_days() -> None:
     for at_s, held in ((-2, False), (0, True), (2, False)):
         found = pricing.product_for("admission", holder, (GROUP_TICKET,), tariff, instant(at_s))
         assert (found is not None) is held
-
-
-@pytest.mark.parametrize(("fen", "text"), [(0, "0"), (200, "2"), (250, "2.5"), (205, "2.05"), (12, "0.12")])
-def test_yuan(fen: int, text: str) -> None:
-    """Amounts are shown as people read them."""
-    assert rules.yuan(fen) == text
 
 
 def test_a_refusal_becomes_an_outcome_with_evidence() -> None:

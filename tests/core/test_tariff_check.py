@@ -28,6 +28,7 @@ def _set(value: Any, *path: Any) -> Any:
 FAULTS: list[tuple[str, str, Any]] = [
     ("time_zone or service_day_starts", "Nowhere", _set("Asia/Nowhere", "time_zone")),
     ("time_zone or service_day_starts", "HH:MM", _set("4:00", "service_day_starts")),
+    ("currency", "ISO 4217", _set("£", "currency")),
     ("round_fen", "1 or more", _set(0, "round_fen")),
     ("products", "twice", _set("flat", "products", 0, "id")),
     ("products.student", "below its least", _set(-1, "products", 0, "fare_fen")),

@@ -17,7 +17,7 @@ from terminal.core.accounts import zone_ref
 from terminal.core.fares import calendar
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import FOR_EVER, NOTHING, Added, Alighted, Boarded, Effect, Trip
-from terminal.core.model import Instant, OpenGate, Outcome, Reason, Ref, Show, Tap, Verdict
+from terminal.core.model import Instant, OpenGate, Outcome, Reason, Ref, Show, Tap, Values, Verdict
 from terminal.core.parameters import Booking, ParameterSet, Product
 from terminal.core.services import ahead, pricing, rules
 from terminal.core.services.rules import Case, Offer
@@ -79,7 +79,7 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
     """For how many, and what it costs: people left outside by an annulled grant come again as so many, and no more."""
     product, persons = choice.product, choice.product.persons
     refused: Reason | None = None
-    values: dict[str, str] = {}
+    values: Values = {}
     booking = _booking(case) if product.booked else None
     if product.booked:
         persons, refused, values = _booked(case, booking)
@@ -143,13 +143,13 @@ def _booking(case: Case) -> Booking | None:
     return next(iter(sorted(now or today, key=lambda one: slots[one.slot].start_ms)), None)
 
 
-def _booked(case: Case, booking: Booking | None) -> tuple[int, Reason | None, dict[str, str]]:
+def _booked(case: Case, booking: Booking | None) -> tuple[int, Reason | None, Values]:
     """For how many, why not, and what to tell."""
     if booking is None:
         return 1, Reason.NOT_BOOKED, {}
     slot, zone = case.parameters.bookings.slots[booking.slot], ZoneInfo(case.parameters.tariff.time_zone)
     start, end = (datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone) for ms in (slot.start_ms, slot.end_ms))
-    values = {"from": f"{start:%H:%M}", "to": f"{end:%H:%M}"}
+    values: Values = {"from": f"{start:%H:%M}", "to": f"{end:%H:%M}"}
     if not _is_open(case, booking):
         return 1, Reason.OUTSIDE_TIME_SLOT, values
     left = booking.persons - _count(case, f"slot:{booking.slot}")

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from terminal.core.fares import quote
 from terminal.core.fares.quote import Payer, Ride
 from terminal.core.ledger import Where
+from terminal.core.model import Amount, Values
 from terminal.core.parameters import Product, Tariff
-from terminal.core.services import rules
 from terminal.core.tariff import Period, Since, Transfer
 
 
-def ahead(tariff: Tariff, product: Product, payer: Payer, where: Where, at_ms: int) -> dict[str, str]:
+def ahead(tariff: Tariff, product: Product, payer: Payer, where: Where, at_ms: int) -> Values:
     """Values for the hints of core/phrases.py; `payer` is who pays once this ride stands."""
     return (
         _sums(tariff, product, payer, at_ms)
@@ -30,19 +30,19 @@ def until(tariff: Tariff, at_ms: int) -> dict[str, str]:
     return {"until": f"{_local(tariff, at_ms):%Y-%m-%d}"}
 
 
-def _sums(tariff: Tariff, product: Product, payer: Payer, at_ms: int) -> dict[str, str]:
+def _sums(tariff: Tariff, product: Product, payer: Payer, at_ms: int) -> Values:
     """The day's cap, and the discount the next ride gets by what is paid now."""
-    found: dict[str, str] = {}
+    found: Values = {}
     for name in product.accumulates:
         rule = tariff.accumulations[name]
         paid = quote.paid_fen(tariff, name, rule, at_ms, payer)
         if rule.cap_fen is not None and rule.period is Period.DAY:
             left = rule.cap_fen - paid
-            found |= {"to_cap": rules.yuan(left)} if left > 0 else {"cap_reached": "0"}
+            found |= {"to_cap": Amount(minor=left, currency=tariff.currency)} if left > 0 else {"cap_reached": "0"}
         percent = next((one.percent for one in reversed(rule.discounts) if paid >= one.from_fen), 100)
         if percent < 100:
             found["next_off"] = str(100 - percent)
-            found["next_fold"] = rules.yuan(percent * 10)  # 八折 is 80 per cent
+            found["next_fold"] = f"{percent / 10:g}"  # 八折 is 80 per cent
     return found
 
 

@@ -18,7 +18,7 @@ from terminal.core.fares import table, trips
 from terminal.core.fares.quote import Payer, Quote, Ride, Step, fare_table, quote
 from terminal.core.fares.trips import Kind
 from terminal.core.ledger import Alighted, Boarded, Effect, Moment, Owed, Trip
-from terminal.core.model import Charge, Outcome, Part, Reason, Ref, Tap, Value, Verdict
+from terminal.core.model import Charge, Outcome, Part, Reason, Ref, Tap, Value, Values, Verdict
 from terminal.core.parameters import Product, Tariff
 from terminal.core.services import ahead, rules
 from terminal.core.services.pricing import Choice
@@ -118,7 +118,7 @@ def _boarding(case: Case, choice: Choice, rule: TapOut) -> Offer:
         tap=Tap.BOARD,
         refused=Reason.BALANCE_SHORT if short else None,
     )
-    values = {"fare": "0", "settled": rules.yuan(settled.fen)}
+    values: Values = {"fare": rules.amount(case, 0), "settled": rules.amount(case, settled.fen)}
     return msgspec.structs.replace(offer, values=values, steps=(*settled.steps, Step(rule="boarded", fen=0)))
 
 
@@ -192,7 +192,7 @@ def _paid(case: Case, choice: Choice, found: Quote, settled: Settled, tap: Tap, 
         effects=effects,
         tap=tap,
     )
-    values = {"fare": rules.yuan(fen + owed), "settled": rules.yuan(settled.fen)}
+    values: Values = {"fare": rules.amount(case, fen + owed), "settled": rules.amount(case, settled.fen)}
     payer = _payer_after(case, effects)
     values |= ahead.ahead(case.parameters.tariff, choice.product, payer, case.where, case.at.utc_ms)
     return msgspec.structs.replace(offer, values=values, steps=steps)

@@ -7,7 +7,7 @@ Laws of this file:
 """
 
 from terminal.core.fares import calendar
-from terminal.core.model import Outcome, Reason
+from terminal.core.model import Outcome, Reason, Values
 from terminal.core.services import rules
 from terminal.core.tariff import Period
 
@@ -25,8 +25,8 @@ def inquiry(case: rules.Case) -> Outcome:
     fen = sum(use.amount_fen * use.persons_charged // use.persons for use in charged)
     card = case.credential.card
     if card is not None and card.balance_fen is not None:
-        values = {"balance": rules.yuan(card.balance_fen), "fare": rules.yuan(fen)}
+        values: Values = {"balance": rules.amount(case, card.balance_fen), "fare": rules.amount(case, fen)}
         return rules.told(case, Reason.ON_THE_CARD, values)
     if not charged:
         return rules.told(case, Reason.NOT_CHARGED_TODAY, {})
-    return rules.told(case, Reason.CHARGED_TODAY, {"fare": rules.yuan(fen), "n": str(len(charged))})
+    return rules.told(case, Reason.CHARGED_TODAY, {"fare": rules.amount(case, fen), "n": str(len(charged))})

@@ -7,11 +7,10 @@ Laws of this file:
 
 from terminal.core.library import Item, Loan, Patron, Silence
 from terminal.core.loans import Circulated, Circulation
-from terminal.core.model import Reason
+from terminal.core.model import Amount, Reason
 from terminal.core.screen import Button, Figure, PageKind, Row, Said, Touch, Word
 from terminal.core.services import loan_rules as rules
 from terminal.core.services.loan_session import Reader, Session
-from terminal.core.services.rules import yuan
 from terminal.core.visit import Event, LookAt, LookUp, Note, Port, Pressed, Renew, Visit, ask, note
 
 CHARGED = 2  # the list of a patron's loans (63, summary)
@@ -58,7 +57,7 @@ def _figures(patron: Patron) -> tuple[Figure, ...]:
     figures = tuple(Figure(word=word, value=str(count)) for word, count in counts if count is not None)
     if patron.fee_minor is None:
         return figures
-    return (*figures, Figure(word=Word.FINES, value=yuan(patron.fee_minor)))
+    return (*figures, Figure(word=Word.FINES, value=Amount(minor=patron.fee_minor, currency=patron.currency)))
 
 
 def _loans(patron: Patron, most: int) -> Visit[list[Row]]:

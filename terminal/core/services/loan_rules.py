@@ -13,6 +13,7 @@ from terminal.core import status, token_status
 from terminal.core.card import Assurance
 from terminal.core.library import Patron, Silence
 from terminal.core.model import (
+    Amount,
     Credential,
     Decision,
     Instant,
@@ -21,11 +22,12 @@ from terminal.core.model import (
     Refusal,
     Show,
     Value,
+    Values,
     Verdict,
 )
 from terminal.core.parameters import BlockScope, ParameterSet
 from terminal.core.screen import Said
-from terminal.core.services.rules import evidence, refuse, yuan
+from terminal.core.services.rules import evidence, refuse
 from terminal.core.visit import Known, Presented
 
 SERVICE = "loan"
@@ -75,7 +77,7 @@ def _refused(claim: Credential, presented: Presented) -> Reason | None:
 
 def _outcome(verdict: Verdict, reason: Reason, claim: Credential, parameters: ParameterSet, at: Instant) -> Outcome:
     decision = Decision(verdict=verdict, reason=reason, evidence=evidence(parameters, at, claim.key_ids))
-    values = {"hotline": parameters.policies.hotline}
+    values: Values = {"hotline": parameters.policies.hotline}
     return Outcome(decision=decision, acts=(Show(reason=reason, values=values),))
 
 
@@ -107,7 +109,8 @@ def standing(patron: Patron) -> Said | None:
     if "card_lost" in why:
         return Said(reason=Reason.REPORTED_LOST)
     if "excessive_fines" in why or "excessive_fees" in why:
-        return Said(reason=Reason.READER_FINE, values={"amount": yuan(patron.fee_minor or 0)})
+        owed = Amount(minor=patron.fee_minor or 0, currency=patron.currency)
+        return Said(reason=Reason.READER_FINE, values={"amount": owed})
     if "too_many_overdue" in why or "recall_overdue" in why:
         return Said(reason=Reason.READER_OVERDUE)
     if "too_many_charged" in why:

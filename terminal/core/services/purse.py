@@ -26,6 +26,7 @@ from terminal.core.model import (
     Reason,
     Show,
     UseState,
+    Values,
     Verdict,
 )
 from terminal.core.parameters import BlockScope, Product, PurseRules, TripFares
@@ -134,7 +135,7 @@ def _grant(case: Case, product: Product, debits: tuple[DebitPurse, ...], owed_fe
         DebitKind.ALIGHT: Reason.ALIGHTED_BY_CARD,
     }
     reason = Reason.SETTLED_BY_CARD if owed_fen else said[last.kind]
-    values = {"fare": rules.yuan(last.amount_fen), "owed": rules.yuan(owed_fen)}
+    values: Values = {"fare": rules.amount(case, last.amount_fen), "owed": rules.amount(case, owed_fen)}
     return Outcome(
         decision=rules.decision(case, Verdict.GRANT, reason),
         acts=(*debits, OpenGate(), Show(reason=reason, values=values)),

@@ -15,6 +15,7 @@ from terminal.core.fares.trips import Role
 from terminal.core.ledger import Effect, Ledger, Where
 from terminal.core.model import (
     Act,
+    Amount,
     Charge,
     Credential,
     Decision,
@@ -33,6 +34,7 @@ from terminal.core.model import (
     Tap,
     Use,
     Value,
+    Values,
     Verdict,
 )
 from terminal.core.parameters import ParameterSet, Product
@@ -70,7 +72,7 @@ class Offer(Value, frozen=True):
     persons: int
     reason: Reason | None = None  # None: the product's own
     verdict: Verdict = Verdict.GRANT
-    values: dict[str, str] = {}
+    values: Values = {}
     tap: Tap = Tap.RIDE
     effects: tuple[Effect, ...] = ()
     steps: tuple[Step, ...] = ()  # how the price came about
@@ -196,10 +198,11 @@ RULE_ORDER: Sequence[Rule] = (
 def grant(case: Case, offer: Offer) -> Outcome:
     """Let them through and charge."""
     reason = offer.reason or offer.product.reason
-    values = {"fare": yuan(offer.charge.amount_fen), "n": str(offer.persons)} | offer.values
+    fare = amount(case, offer.charge.amount_fen)
+    values: Values = {"fare": fare, "n": str(offer.persons)}
     return Outcome(
         decision=decision(case, offer.verdict, reason),
-        acts=(OpenGate(persons=offer.persons), Show(reason=reason, values=values)),
+        acts=(OpenGate(persons=offer.persons), Show(reason=reason, values=values | offer.values)),
         charge=offer.charge,
         persons=offer.persons,
         tap=offer.tap,
@@ -232,7 +235,7 @@ def deny(case: Case, reason: Reason) -> Outcome:
     return Outcome(decision=decision(case, Verdict.DENY, reason), acts=acts)
 
 
-def told(case: Case, reason: Reason, values: dict[str, str]) -> Outcome:
+def told(case: Case, reason: Reason, values: Values) -> Outcome:
     """A person asked: the answer is shown, nothing opens."""
     return Outcome(decision=decision(case, Verdict.REFER, reason), acts=(Show(reason=reason, values=values),))
 
@@ -286,10 +289,9 @@ def evidence(parameters: ParameterSet, at: Instant, key_ids: tuple[str, ...]) ->
     )
 
 
-def yuan(amount_fen: int) -> str:
-    """Fen as a person reads it: 200 → "2", 250 → "2.5", 205 → "2.05"."""
-    whole, rest = divmod(amount_fen, 100)
-    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") if rest else str(whole)
+def amount(case: Case, minor: int) -> Amount:
+    """Money of this tariff, for a phrase."""
+    return Amount(minor=minor, currency=case.parameters.tariff.currency)
 
 
 def decision(case: Case, verdict: Verdict, reason: Reason) -> Decision:

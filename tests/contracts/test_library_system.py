@@ -76,7 +76,10 @@ def invenio(charset: str) -> int:
     server = subprocess.Popen([str(python), str(script), charset], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     atexit.register(peers.end, server)
     assert server.stdout is not None
-    return int(server.stdout.readline())
+    if not (said := server.stdout.readline()):
+        server.stdout.close()
+        raise OSError(f"{script.name} ended before it listened, exit code {server.wait()}")
+    return int(said)
 
 
 @contextlib.asynccontextmanager

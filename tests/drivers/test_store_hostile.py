@@ -18,6 +18,7 @@ from terminal.ports import OfficeError, StoreBroken
 from tests.drivers.test_store_sqlite import ROOT, WRITER
 from tests.journal_cases import TestClock, at, decided, draft, ref
 from tests.office_cases import Keys
+from tests.rigs import image as images
 
 
 async def test_a_use_is_remembered_after_a_kill_and_after_a_checkpoint(tmp_path: Path) -> None:
@@ -171,22 +172,11 @@ umount -l disk; mount -o loop image disk
 
 async def test_a_file_system_that_went_read_only_ends_the_journal_at_once(tmp_path: Path) -> None:
     """EROFS at the next write: StoreBroken for every waiter and every start; what was written is read again."""
-    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None or shutil.which("unshare") is None:
-        pytest.skip("needs root and mkfs.ext4: it mounts a file system and aborts it")
+    if (reason := images.why_not()) is not None:
+        pytest.skip(reason)
     again = "from pathlib import Path; import asyncio, sys\n" + REOPENED
     script = MOUNTED + f'"$2" -c \'{again}\' "$1"; umount disk\n'
-    command = [
-        "unshare",
-        "--mount",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        str(tmp_path),
-        sys.executable,
-    ]
+    command = [*images.NAMESPACE, "sh", "-c", script, "sh", str(tmp_path), sys.executable]
     done = subprocess.run([*command, ABORTED], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     assert "refused to start; broken 3 still read 1" in done.stdout, done.stdout + done.stderr

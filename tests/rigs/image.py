@@ -17,6 +17,7 @@ from pathlib import Path
 EXT4_IOC_SHUTDOWN = 0x8004587D  # linux/ext4.h: _IOR('X', 125, __u32)
 NO_LOG_FLUSH = 2
 PRIVATE = "ONECARD_RIG_NAMESPACE"
+NAMESPACE = ("unshare", "--mount", "--propagation", "private")
 
 
 def why_not() -> str | None:
@@ -24,12 +25,15 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "needs root: it mounts an ext4 image and cuts its power"
     missing = [name for name in ("unshare", "mount", "umount", "mkfs.ext4") if shutil.which(name) is None]
-    return f"needs {', '.join(missing)}" if missing else None
+    if missing:
+        return f"needs {', '.join(missing)}"
+    done = subprocess.run([*NAMESPACE, "true"], capture_output=True, text=True, check=False)
+    return f"no mount namespace may be made here: {done.stderr.strip()}" if done.returncode else None
 
 
 def in_a_namespace(module: str, *arguments: str) -> int:
     """Run a module of ours in a mount namespace of its own; its exit code."""
-    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-m", module, *arguments]
+    command = [*NAMESPACE, sys.executable, "-m", module, *arguments]
     return subprocess.run(command, env={**os.environ, PRIVATE: "yes"}, check=False).returncode
 
 

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from simulators.card import Left
-from simulators.item_tag import IN_STOCK, LENT, SimulatedTag
+from simulators.item_tag import IN_STOCK, LENT, SimulatedTag, Trouble, tag_of
 from terminal.core import tags
-from terminal.core.items import Pad, Securing, Tag, pad_of, tags_of
+from terminal.core.items import Content, Pad, Securing, Tag, pad_of, tags_of
 from terminal.core.model import Reading, Value
 from terminal.core.tags.layouts import Layouts
 from terminal.ports import Clock, DeviceError
+
+WRITE_S = 0.05  # one tag is written and read back
 
 
 class Settings(Value, frozen=True):
@@ -25,6 +27,8 @@ class MemoryPad:
     """The ItemReader port; `put` and `take` are a reader's hands."""
 
     def __init__(self, clock: Clock) -> None:
+        self.books: dict[str, SimulatedTag] = {}  # every book that was laid here by its barcode; it keeps its tag
+        self.next_write: Trouble | None = None  # what becomes of the next tag that is written, and of that alone
         self._clock = clock
         self._plugged = True
         self._tags: dict[str, SimulatedTag] = {}
@@ -42,6 +46,18 @@ class MemoryPad:
         for tag in taken or tuple(self._tags.values()):
             self._tags.pop(tag.name).leave()
         self._news.set()
+
+    def lay(self, *barcodes: str) -> None:
+        """These books lie there now, and nothing else."""
+        for barcode in barcodes:
+            self.books.setdefault(barcode, tag_of(len(self.books), Content(item=barcode)))
+        self.take()
+        self.put(*(self.books[barcode] for barcode in barcodes))
+
+    @property
+    def secured(self) -> dict[str, bool]:
+        """Every book that was laid here by its barcode → whether the door would alarm."""
+        return {barcode: tag.afi == IN_STOCK for barcode, tag in self.books.items()}
 
     def plug(self, plugged: bool) -> None:
         """Pull the plug, or put it back."""
@@ -63,7 +79,7 @@ class MemoryPad:
 
     async def secure(self, item: str, on: bool) -> Securing:
         """See the port."""
-        await asyncio.sleep(0)
+        await asyncio.sleep(WRITE_S)
         self._must_be_plugged()
         found = tags_of(pad_of(_seen(tag) for tag in self._tags.values()), item)
         if isinstance(found, Securing):
@@ -83,6 +99,7 @@ class MemoryPad:
         wanted, before = IN_STOCK if on else LENT, tag.afi
         if before == wanted:
             return Securing.DONE
+        trouble, (tag.trouble, self.next_write) = tag.trouble, (self.next_write or tag.trouble, None)
         try:
             took = tag.answer(b"\x22\x27" + tag.uid[::-1] + bytes((wanted,))) == b"\x00"
             tag.answer(b"\x22\x2b" + tag.uid[::-1])
@@ -90,6 +107,7 @@ class MemoryPad:
             del self._tags[uid]
             return Securing.GONE
         finally:
+            tag.trouble = trouble
             self._news.set()
         if tag.afi == wanted:
             return Securing.DONE

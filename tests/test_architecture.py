@@ -280,7 +280,7 @@ def test_every_kind_of_driver_has_something_to_stand_against() -> None:
         "parameters": "simulators/parameters.py",
         "position": "simulators/route.py", "card": "simulators/pn532.py",
         "secure_module": "simulators/virtual_reader.py",
-        "library": "simulators/library.py", "item": "simulators/item_reader.py", "screen": "simulators/kiosk.py",
+        "library": "simulators/library.py", "item": "simulators/item_reader.py", "screen": "simulators/screen.py",
     }  # fmt: skip
     assert {name.split(".")[0] for name in drivers.REGISTRY} == set(stands)
     assert all((ROOT / path).exists() for path in stands.values())

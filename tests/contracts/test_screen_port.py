@@ -12,7 +12,7 @@ import pytest
 from drivers.clock import SystemClock
 from drivers.screen.socket import MOST_LOOKERS, Settings, SocketScreen
 from drivers.screen.socket import open as open_socket
-from simulators.kiosk import MemoryScreen
+from simulators.screen import MemoryScreen
 from terminal.core.model import Reading
 from terminal.core.screen import Button, Page, PageKind, Press, Touch
 from terminal.ports import DeviceError, Screen

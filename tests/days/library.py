@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from simulators.card_issuer import CardIssuer
 from simulators.card_slot import MemorySlot
-from simulators.kiosk import MemoryPad, MemoryScreen
+from simulators.item_pad import MemoryPad
 from simulators.library import Copy, Library
 from simulators.library_port import LibraryPort
 from simulators.memory import MemoryReader
+from simulators.screen import MemoryScreen
 from terminal.core import reader_links
 from terminal.core.card import CardRules
 from terminal.core.library import Silence
@@ -66,7 +67,7 @@ class Desk:
         self._world.presented += len(barcodes)
         for tapped in self._world.taps if barcodes else ():
             tapped.set()
-        self.pad.put(*barcodes)
+        self.pad.lay(*barcodes)
 
     def tap(self, number: int) -> None:
         """Hold a reader's card there."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any
 
-from terminal.core.items import Securing
+from simulators.item_tag import Trouble as TagTrouble
 from terminal.core.library import Silence
 from terminal.core.model import GateAnswer, GateSignal
 from terminal.ports import RawParameters
@@ -157,14 +157,14 @@ class Troubles:
 
     async def _pad_unplugged(self) -> None:
         pad = self._desk().pad
-        pad.plugged = False
-        pad.put()
+        pad.lay()
+        pad.plug(False)
         await asyncio.sleep(self._random.uniform(1, 200))
-        pad.plugged = True
+        pad.plug(True)
         self._count("pad unplugged")
 
     async def _security_stays(self) -> None:
-        self._desk().pad.fails = self._random.choice((Securing.DIFFERS, Securing.WRITE_FAILED))
+        self._desk().pad.next_write = self._random.choice((TagTrouble.LIES, TagTrouble.DEAF))
         self._count("security not written")
 
     async def _library_silent(self) -> None:

@@ -14,10 +14,11 @@ from simulators.card import SimulatedCard
 from simulators.card_issuer import CardIssuer
 from simulators.card_slot import MemorySlot
 from simulators.clockwork import SimulatedClock, new_loop
-from simulators.kiosk import MemoryPad, MemoryScreen
+from simulators.item_pad import MemoryPad
 from simulators.library import Copy, Dialect, Library
 from simulators.library_port import LibraryPort
 from simulators.memory import MemoryReader
+from simulators.screen import MemoryScreen
 from terminal.assemble import Parts
 from terminal.core import reader_links
 from terminal.core.base import Ref
@@ -86,7 +87,7 @@ class Desk(World):
 
     async def lay(self, *barcodes: str) -> Reason | None:
         """These lie on the pad now."""
-        self.pad.put(*barcodes)
+        self.pad.lay(*barcodes)
         return await self._looked()
 
     async def touch(self, touch: Touch, of: str = "") -> Reason | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from simulators.item_tag import Trouble
 from simulators.library import Library
 from simulators.token_issuer import Wallet
 from terminal.core.card import Assurance
@@ -77,7 +78,7 @@ async def test_a_book_that_is_not_released_was_told_to_nobody(desk: Desk) -> Non
     desk.system.silence = Silence.UNREACHABLE
     desk.pad.secure = secure  # type: ignore[method-assign]  # a pad that takes its time
     await desk.tap(card_of("amber"))
-    desk.pad.put("B-1")
+    desk.pad.lay("B-1")
     await asyncio.sleep(10 + AGAIN_S)
     assert desk.library.copies["B-1"].lent_to is None and desk.replayed() == []
     assert [(fact.what, fact.cancels) for fact in desk.circulated()] == [
@@ -101,7 +102,7 @@ async def test_a_disk_too_full_to_say_that_a_book_stayed(desk: Desk) -> None:
     journal.append = on_a_full_disk  # type: ignore[method-assign]  # full for this one
     desk.system.silence = Silence.UNREACHABLE
     await desk.tap(card_of("amber"))
-    desk.pad.fails = Securing.WRITE_FAILED
+    desk.pad.next_write = Trouble.DEAF
     assert await desk.lay("B-1") is Reason.BOOK_NOT_RELEASED
     desk.system.silence = None
     await asyncio.sleep(AGAIN_S)
@@ -116,13 +117,13 @@ async def test_a_disk_too_full_to_say_that_a_book_stayed(desk: Desk) -> None:
 async def test_a_page_that_flickers_ends(desk: Desk) -> None:
     """A refused book that comes and goes on the pad keeps nobody's account on the screen."""
     await desk.borrows(card_of("birch"), "B-2")
-    desk.pad.put()
+    desk.pad.lay()
     await desk.tap(card_of("amber"))
     assert await desk.lay("B-2") is Reason.LOAN_REFUSED
     for _ in range(40):
-        desk.pad.put()
+        desk.pad.lay()
         await asyncio.sleep(1)
-        desk.pad.put("B-2")
+        desk.pad.lay("B-2")
         await asyncio.sleep(1)
     assert desk.page.kind is PageKind.REST and not desk.page.private
 
@@ -162,7 +163,7 @@ async def test_nothing_is_half_way_through_while_everybody_leaves(desk: Desk) ->
 
     desk.system.checkout = slowly  # type: ignore[method-assign]  # a library system that thinks
     await desk.tap(card_of("amber"))
-    desk.pad.put("B-1")
+    desk.pad.lay("B-1")
     await asyncio.sleep(0.2)
     site.emergency = True
     for told in site.on_emergency:
@@ -176,7 +177,7 @@ async def test_nothing_is_half_way_through_while_everybody_leaves(desk: Desk) ->
 @kiosk
 async def test_a_book_whose_security_stays_is_not_lent(desk: Desk) -> None:
     """The library system takes the loan back; the book is put down again and lent."""
-    desk.pad.fails = Securing.DIFFERS
+    desk.pad.next_write = Trouble.LIES
     await desk.tap(card_of("amber"))
     assert await desk.lay("B-1") is Reason.BOOK_NOT_RELEASED
     assert desk.library.copies["B-1"].lent_to is None and desk.pad.secured["B-1"]
@@ -489,10 +490,10 @@ async def test_books_left_on_the_pad_are_nobodys(desk: Desk) -> None:
 async def test_the_pad_is_pulled_out_and_back(desk: Desk) -> None:
     """Without its pad a kiosk lends nothing that has a tag; the technician hears of it."""
     assert desk.terminal is not None
-    desk.pad.plugged = False
+    desk.pad.plug(False)
     await desk.lay("B-1")
     assert not desk.terminal.status()["devices"]["desk/pad"]["up"]
-    desk.pad.plugged = True
+    desk.pad.plug(True)
     await asyncio.sleep(3)
     assert desk.terminal.status()["devices"]["desk/pad"]["up"]
     await desk.tap(card_of("amber"))

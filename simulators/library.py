@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 CODES = ("93", "99", "23", "63", "17", "11", "09", "29", "35", "37", "97")
 STAMP = "20270115    080000"
+OWED = 1250  # minor units
 ALPHABET_LENGTHS = {"93": 2, "99": 8, "23": 21, "63": 31, "17": 18, "11": 38, "09": 37, "29": 38, "35": 18, "37": 25}
 
 
@@ -24,6 +25,7 @@ class Copy:
     title: str
     lent_to: str | None = None
     due: str = ""
+    held_for: str | None = None  # who reserved it; on the hold shelf unless it is lent
     returned: list[str] = field(default_factory=list)  # return dates it was told, as the kiosk wrote them
 
 
@@ -35,6 +37,7 @@ class Dialect:
     checks: bool = True  # sends AY and AZ
     padded: bool = False  # numbers padded with blanks, as some systems send them
     institution: str | None = None  # a loan with another AO is refused
+    lists_all: bool = False  # 64 brings every list, whichever was asked for
     ignores_no_block: bool = False
     says_online: str = "Y"  # in 98
     says_checkout: str = "Y"  # likewise
@@ -48,6 +51,8 @@ class Library:
         self.dialect = dialect or Dialect()
         self.readers: dict[str, str] = {}  # number → name, which no kiosk may keep
         self.blocked: set[str] = set()
+        self.owed: dict[str, int] = {}  # reader → minor units; who is not named owes OWED
+        self.paid: list[tuple[str, int]] = []  # every payment it took
         self.copies: dict[str, Copy] = {}
         self.lent: list[tuple[str, str]] = []  # every loan it made: reader, barcode
         self.on_lent: Callable[[str], None] = lambda barcode: None
@@ -177,15 +182,18 @@ class Library:
     def _on_63(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         number = fields["AA"]
         lent = [barcode for barcode, copy in self.copies.items() if copy.lent_to == number]
-        counts = "".join(self._count(count) for count in (0, 0, len(lent), 0, 0, 0))
-        listed = "".join(f"AU{barcode}|" for barcode in lent) if fixed[21:31].find("Y") == 2 else ""
+        held = self.held_for(number)
+        counts = "".join(self._count(count) for count in (len(held), 0, len(lent), 0, 0, 0))
+        lists = {0: "".join(f"AS{barcode}|" for barcode in held), 2: "".join(f"AU{barcode}|" for barcode in lent)}
+        listed = "".join(lists.values()) if self.dialect.lists_all else lists.get(fixed[21:31].find("Y"), "")
         return f"64{self._flags(number)}{fixed[:3]}{STAMP}{counts}", self._person(number) + listed
 
     def _on_17(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         copy = self.copies.get(fields["AB"])
         if copy is None:
             return f"18010000{STAMP}", f"AB{fields['AB']}|AJ|AFno such copy|"
-        return f"180{'4' if copy.lent_to else '3'}0201{STAMP}", f"AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
+        status = 4 if copy.lent_to else 8 if copy.held_for else 3
+        return f"180{status}0201{STAMP}", f"AB{fields['AB']}|AJ{copy.title}|AH{copy.due}|"
 
     def _on_11(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         if fields.get("BI") == "Y":
@@ -207,7 +215,8 @@ class Library:
         if copy is None:
             return f"100NNN{STAMP}", f"AOcity|AB{fields['AB']}|AQ|AFno such copy|"
         self.take_back(fields["AB"], fixed[19:37])
-        return f"101YNN{STAMP}", f"AOcity|AB{fields['AB']}|AQmain|AJ{copy.title}|CL2|"
+        alert = "Y" if copy.held_for else "N"
+        return f"101YN{alert}{STAMP}", f"AOcity|AB{fields['AB']}|AQmain|AJ{copy.title}|CL2|"
 
     def _on_29(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         copy = self.copies.get(fields["AB"])
@@ -219,7 +228,9 @@ class Library:
         return f"36Y{STAMP}", f"AOcity|AA{fields['AA']}|"
 
     def _on_37(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
-        return f"38Y{STAMP}", f"AOcity|AA{fields['AA']}|"
+        whole, _, rest = fields["BV"].partition(".")
+        took = self.pay(fields["AA"], int(whole) * 100 + int(rest))
+        return f"38{'Y' if took else 'N'}{STAMP}", f"AOcity|AA{fields['AA']}|{'' if took else 'AFmore than is owed|'}"
 
     # ----------------------------------------------------------------------- its rules
 
@@ -231,12 +242,19 @@ class Library:
         heeds = due is not None and not self.dialect.ignores_no_block
         if not heeds and copy.lent_to not in (None, reader):
             return "lent to somebody else"
+        if not heeds and copy.held_for not in (None, reader):
+            return "reserved by somebody else"
         if not heeds and reader in self.blocked:
             return "blocked"
         copy.lent_to, copy.due = reader, due or "20270214    235959"
+        copy.held_for = None if copy.held_for == reader else copy.held_for
         self.lent.append((reader, barcode))
         self.on_lent(barcode)
         return ""
+
+    def held_for(self, reader: str) -> list[str]:
+        """What this reader reserved, here or not."""
+        return [barcode for barcode, copy in self.copies.items() if copy.held_for == reader]
 
     def undo(self, barcode: str) -> None:
         """The book was never released."""
@@ -256,12 +274,23 @@ class Library:
         copy.due = "20270316    235959"
         return True
 
+    def pay(self, reader: str, amount: int) -> bool:
+        """Take a payment, in minor units; more than is owed is refused."""
+        owed = self.owed.get(reader, OWED)
+        if reader not in self.readers or amount > owed:
+            return False
+        self.owed[reader] = owed - amount
+        self.paid.append((reader, amount))
+        return True
+
     def _flags(self, number: str) -> str:
         return ("Y" if number in self.blocked else " ") + " " * 13
 
     def _person(self, number: str) -> str:
         known = number in self.readers
-        return f"AOcity|AA{number}|AE{self.readers.get(number, '')}|BL{'Y' if known else 'N'}|CQY|BHCNY|BV12.50|"
+        owed = self.owed.get(number, OWED)
+        name = self.readers.get(number, "")
+        return f"AOcity|AA{number}|AE{name}|BL{'Y' if known else 'N'}|CQY|BHCNY|BV{owed // 100}.{owed % 100:02}|"
 
     def _count(self, count: int) -> str:
         return f"{count:>4}" if self.dialect.padded else f"{count:04}"

@@ -8,7 +8,7 @@ Laws of this file:
 import asyncio
 import datetime
 
-from simulators.library import Copy, Library
+from simulators.library import OWED, Copy, Library
 from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
 from terminal.ports import LibraryError
 
@@ -58,13 +58,13 @@ class LibraryPort:
             may_borrow=reader not in library.blocked,
             may_renew=True,
             blocked_why=("charge_denied",) if reader in library.blocked else (),
-            holds=0,
+            holds=len(library.held_for(reader)),
             overdue=0,
             charged=len(lent),
             fines=0,
-            fee_minor=1250,
+            fee_minor=library.owed.get(reader, OWED),
             currency="CNY",
-            items=lent if listed == 2 else (),
+            items=tuple(library.held_for(reader)) if listed == 0 else lent if listed == 2 else (),
             message="",
         )
 
@@ -72,7 +72,7 @@ class LibraryPort:
         """See the port."""
         await self._heard()
         copy = self.library.copies.get(barcode, Copy(title=""))
-        status = 4 if copy.lent_to else 3
+        status = 4 if copy.lent_to else 8 if copy.held_for else 3
         return Item(
             barcode=barcode, title=copy.title, circulation_status=status, security_marker=2, due=copy.due, message=""
         )
@@ -121,7 +121,7 @@ class LibraryPort:
         return Return(
             ok=copy is not None,
             resensitise=copy is not None,
-            alert=False,
+            alert=copy is not None and copy.held_for is not None,
             barcode=barcode,
             title="" if copy is None else copy.title,
             home="main",
@@ -147,8 +147,11 @@ class LibraryPort:
 
     async def pay(self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int) -> Payment:
         """See the port."""
-        await self._heard()
-        return Payment(accepted=True, message="")
+        await self._heard(sent=True)
+        accepted = self.library.pay(reader, fee_minor)
+        if self.silence is not None:
+            raise LibraryError(self.silence, "message 37")
+        return Payment(accepted=accepted, message="" if accepted else "more than is owed")
 
     async def end_session(self, reader: ReaderNumber, at_ms: int) -> bool:
         """See the port."""

@@ -86,7 +86,7 @@ class Sip2:
         summary = "".join("Y" if position == listed else " " for position in range(10))
         fields = {"AO": self._settings.institution, "AA": reader, "AC": self._settings.terminal_password, "AD": ""}
         fixed = self._settings.language + self._date(at_ms) + summary
-        return codec.patron(await self._ask("63", fixed, fields, "64"), self._settings.currency)
+        return codec.patron(await self._ask("63", fixed, fields, "64"), self._settings.currency, listed)
 
     async def patron_status(self, reader: ReaderNumber, at_ms: int) -> Patron:
         """The older, shorter question (23), for a system that does not know 63."""

@@ -170,8 +170,10 @@ def system_status(message: Message) -> SystemStatus:
     )
 
 
-def patron(message: Message, currency: str = "") -> Patron:
-    """24 or 64; only the second has counts. `currency`: of what is owed, where the system does not say (BH)."""
+def patron(message: Message, currency: str = "", listed: int | None = None) -> Patron:
+    """24 or 64; only the second has counts. `currency`: of what is owed, where the system does not say (BH).
+    `listed`: the list that was asked for; some systems send them all.
+    """
     status = message.fixed[:14]
     counts = message.fixed[35:59] if message.code == "64" else ""
     holds, overdue, charged, fines = (number(counts[at : at + 4]) for at in (0, 4, 8, 12))
@@ -188,7 +190,7 @@ def patron(message: Message, currency: str = "") -> Patron:
         fines=fines,
         fee_minor=minor_units(message.first("BV")),
         currency=message.text("BH") or currency,
-        items=tuple(value for name in LISTS for value in message.all(name)),
+        items=() if listed is None else message.all(LISTS[listed]),
         message=" ".join(message.all("AF")),
     )
 

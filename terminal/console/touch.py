@@ -114,7 +114,7 @@ def _row(row: Row, language: Language) -> dict[str, Any]:
     return {
         "id": row.id,
         "title": row.title or row.id,
-        "due": due,
+        "due": FIGURES[row.held].in_(language) if row.held is not None else due,
         "said": None if row.said is None else _said(row.said, language),
         "words": row.words,
         "buttons": [_button(button, language) for button in row.buttons],

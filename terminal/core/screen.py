@@ -51,6 +51,8 @@ class Word(StrEnum):
     OVERDUE = "overdue"
     FINES = "fines"
     DUE = "due"
+    READY = "ready"  # a reservation that is here
+    RESERVED = "reserved"  # one of which the library system does not say that it is
     OFFLINE = "offline"  # the library system is away: what is done now is told to it later
 
 
@@ -74,6 +76,7 @@ class Row(Value, frozen=True):
     id: str  # its barcode
     title: str = ""  # the library's own words, in its own language
     due: str = ""  # YYYY-MM-DD, or as the library writes it
+    held: Word | None = None  # a reservation: READY or RESERVED
     said: Said | None = None  # what came of it
     words: str = ""  # the library system's own, where it said some
     buttons: tuple[Button, ...] = ()

@@ -47,5 +47,7 @@ FIGURES: dict[Word, Words] = {
     Word.OVERDUE: _words("逾期", "Overdue"),
     Word.FINES: _words("待付", "To pay"),
     Word.DUE: _words("应还日期", "Due"),
+    Word.READY: _words("预约书已到馆 可取", "Reserved: ready to collect"),
+    Word.RESERVED: _words("已预约", "Reserved"),
     Word.OFFLINE: _words("暂时联不上图书馆系统 记录稍后上传", "Offline: what you do now is passed on later"),
 }

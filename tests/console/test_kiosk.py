@@ -98,7 +98,7 @@ async def test_renew(chromium: "Browser") -> None:
         await shows(tab, "reader")
         await touch(tab, "我的借阅")
         await shows(tab, "account")
-        assert await tab.locator("#rows li").count() == 2
+        assert await tab.locator("#rows li").count() == 3  # two loans, and a reservation
         assert "12.5" in await tab.locator("#figures").inner_text()
         await tab.locator("#rows li").first.get_by_role("button").click()
         await tab.locator("#rows li .note").first.wait_for()

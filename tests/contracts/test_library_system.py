@@ -29,7 +29,9 @@ def stocked(dialect: Dialect | None = None) -> Library:
     """Two copies and one reader."""
     library = Library(dialect)
     library.readers = {"R1": NAME}
-    library.copies = {"B1": Copy("三体"), "B2": Copy("Dream of the Red Chamber")}
+    library.copies = {
+        "B1": Copy("三体"), "B2": Copy("Dream of the Red Chamber"), "B3": Copy("城南旧事", held_for="R1"),
+    }  # fmt: skip
     return library
 
 
@@ -96,7 +98,9 @@ async def yet_another(charset: str) -> AsyncIterator[sip2.Sip2]:
     await system.close()
 
 
-@pytest.fixture(params=["pretend", "padded", "unchecked", "gbk", "somebody else's", "invenio", "invenio gbk"])
+@pytest.fixture(
+    params=["pretend", "padded", "unchecked", "gbk", "lists all", "somebody else's", "invenio", "invenio gbk"]
+)
 async def system(request: pytest.FixtureRequest) -> AsyncIterator[sip2.Sip2]:
     """A library system in each dialect."""
     if request.param == "somebody else's":
@@ -107,7 +111,12 @@ async def system(request: pytest.FixtureRequest) -> AsyncIterator[sip2.Sip2]:
         async with yet_another("gbk" if request.param.endswith("gbk") else "utf-8") as found:
             yield found
         return
-    dialects = {"padded": Dialect(padded=True), "unchecked": Dialect(checks=False), "gbk": Dialect(charset="gbk")}
+    dialects = {
+        "padded": Dialect(padded=True),
+        "unchecked": Dialect(checks=False),
+        "gbk": Dialect(charset="gbk"),
+        "lists all": Dialect(lists_all=True),
+    }
     dialect = dialects.get(request.param)
     async with meeting(stocked(dialect), charset=dialect.charset if dialect else "utf-8") as found:
         yield found
@@ -136,6 +145,17 @@ class TestContract:
         assert (await system.item("B1", AT_MS)).circulation_status == 3
         assert await system.end_session(READER, AT_MS)
 
+    async def test_what_is_reserved_is_listed_apart_from_what_is_lent(self, system: sip2.Sip2) -> None:
+        """63 with one list or the other, 17 for the title; some systems send all lists at once."""
+        await system.checkout(READER, "B1", AT_MS)
+        reserved = await system.patron(READER, AT_MS, listed=0)
+        assert (reserved.holds, reserved.items) == (1, ("B3",))
+        assert (await system.patron(READER, AT_MS, listed=2)).items == ("B1",)
+        assert (await system.patron(READER, AT_MS)).items == ()
+        copy = await system.item("B3", AT_MS)
+        assert (copy.title, copy.circulation_status) == ("城南旧事", 8)
+        await system.checkin("B1", AT_MS, AT_MS)
+
     async def test_not_ok_is_an_answer(self, system: sip2.Sip2) -> None:
         """A stranger, a copy nobody has, a renewal of nothing."""
         assert not (await system.patron(STRANGER, AT_MS)).valid
@@ -160,6 +180,7 @@ class TestContract:
         patron = await system.patron_status(READER, AT_MS)
         assert (patron.fee_minor, patron.currency) in {(1250, "CNY"), (320, "CNY")}
         assert (await system.pay(READER, 320, "CNY", AT_MS)).accepted
+        assert not (await system.pay(READER, 99_900, "CNY", AT_MS)).accepted  # more than is owed
 
     async def test_nothing_of_a_person_is_kept(self, system: sip2.Sip2, caplog: pytest.LogCaptureFixture) -> None:
         """Neither name nor address in any value, nor a reader number in a log."""
@@ -240,6 +261,16 @@ def once(what: str, times: int = 1) -> Callable[[str], str | None]:
     return trouble
 
 
+QUESTIONS: dict[str, Callable[[sip2.Sip2], Awaitable[object]]] = {
+    "23": lambda at: at.patron_status(READER, AT_MS),
+    "63": lambda at: at.patron(READER, AT_MS, listed=0),
+    "17": lambda at: at.item("B1", AT_MS),
+    "11": lambda at: at.checkout(READER, "B1", AT_MS),
+    "09": lambda at: at.checkin("B1", AT_MS, AT_MS),
+    "29": lambda at: at.renew(READER, "B1", AT_MS),
+    "37": lambda at: at.pay(READER, 320, "CNY", AT_MS),
+    "35": lambda at: at.end_session(READER, AT_MS),
+}
 ASKED = sip2.Question(b"", "18", 3, {"AB": "B1"})
 
 
@@ -308,6 +339,26 @@ class TestTrouble:
             assert await silence(at.item("B1", AT_MS)) is expected
             assert (await at.item("B2", AT_MS)).barcode == "B2"
             assert library.troubles[what] == times
+
+    @pytest.mark.parametrize("code", QUESTIONS)
+    @pytest.mark.parametrize(
+        ("what", "times", "expected"),
+        [("silent", 1, Silence.NO_ANSWER), ("close", 1, Silence.CLOSED), ("96", 3, Silence.ASKED_AGAIN)],
+    )
+    async def test_whatever_is_asked_is_said_once(self, code: str, what: str, times: int, expected: Silence) -> None:
+        """A payment, a renewal, a return: whoever asks hears which silence it was; nothing is said again."""
+        library = stocked()
+        async with meeting(library, timeout_s=1.0) as at:
+            library.trouble = once(what, times)
+            assert await silence(QUESTIONS[code](at)) is expected
+            assert [line[:2] for line in library.heard] == [code] * times
+            assert (await at.item("B2", AT_MS)).barcode == "B2"
+
+    @pytest.mark.parametrize("code", QUESTIONS)
+    async def test_whatever_is_asked_of_nobody_was_not_sent(self, code: str) -> None:
+        """So it can be asked again."""
+        at = sip2.open(sip2.Settings(host="127.0.0.1", port=1, connect_s=0.5), SystemClock())
+        assert await silence(QUESTIONS[code](at)) is Silence.UNREACHABLE
 
     @pytest.mark.parametrize(("what", "times"), [("96", 2), ("garble", 1)])
     async def test_what_is_asked_again_is_told_again(self, what: str, times: int) -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from terminal.core.card import Assurance, CardState
 from terminal.core.items import Pad, Securing, Tag, TagFault, pad_of
-from terminal.core.library import ReaderNumber, Silence
+from terminal.core.library import Item, ReaderNumber, Silence
 from terminal.core.model import Outcome, Reason, Refusal, Verdict
 from terminal.core.parameters import Block, BlockScope
-from terminal.core.screen import Language, PageKind, Row, Touch
+from terminal.core.screen import Button, Language, PageKind, Row, Touch, Word
 from terminal.core.services.loan_rules import OfflinePolicy, day, standing
 from terminal.core.visit import EndSession, Known, Laid, Lend, LookAt, LookUp, Renew, Secure
 from tests.core.cases import NOW_MS, credential, instant, parameters, ref, yuan
@@ -48,6 +48,11 @@ def patron(**changes: Any) -> Callable[[Any], Any]:
 def blocked(*why: str) -> Callable[[Any], Any]:
     """A reader that may not borrow, and why."""
     return patron(may_borrow=False, blocked_why=why)
+
+
+def copy_of(status: int | None, title: str = "三体") -> Item:
+    """A copy in that circulation status."""
+    return msgspec.structs.replace(ITEM, circulation_status=status, title=title)
 
 
 def quiet(silence: Silence, **kinds: Any) -> Callable[[Any], Any]:
@@ -260,6 +265,7 @@ def test_the_account_shows_loans_and_figures() -> None:
     assert [(row.id, row.title, row.due) for row in visit.page.rows] == [
         ("B-1", "title of B-1", "2027-02-14"),
         ("B-2", "title of B-2", "2027-02-14"),
+        ("B-9", "title of B-9", ""),
     ]
     assert [(one.word.value, one.value) for one in visit.page.figures] == [
         ("borrowed", "2"), ("overdue", "0"), ("holds", "1"), ("fines", yuan(1250)),
@@ -272,9 +278,10 @@ def test_one_loan_is_renewed_or_all() -> None:
     """Each row says what came of it, and each is written."""
     visit = Visiting(answer=answering(Renew=lambda request: lent(request.barcode, ok=request.barcode == "B-1")))
     visit.card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
-    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None]
+    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None, None]
     visit.press(Touch.RENEW_ALL)
-    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, Reason.RENEW_REFUSED]
+    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, Reason.RENEW_REFUSED, None]
+    assert visit.headline is Reason.RENEW_REFUSED  # although another was renewed
     assert visit.page.rows[1].said is not None and visit.page.rows[1].said.values == {"due": "2027-02-14"}
     assert visit.facts() == [("renewed", "renewed", False, False)] * 2
 
@@ -305,7 +312,89 @@ def test_a_system_that_lists_titles_shows_them() -> None:
     """There is nothing to look up then, and nothing to renew."""
     answer = answering(LookUp=msgspec.structs.replace(PATRON, items=("三体",)), LookAt=ITEM)
     visit = Visiting(answer=answer).card().press(Touch.ACCOUNT)
-    assert visit.page.rows == (Row(id="三体"),)
+    assert visit.page.rows == (Row(id="三体"), Row(id="三体", held=Word.RESERVED))
+    assert Button(touch=Touch.RENEW_ALL) not in visit.page.buttons
+
+
+@pytest.mark.parametrize(
+    ("sentence", "listed", "copy", "rows"),
+    [
+        ("it waits on the shelf", ("B-9",), copy_of(status=8), [("B-9", "三体", Word.READY)]),
+        ("it is on its way", ("B-9",), copy_of(status=10), [("B-9", "三体", Word.RESERVED)]),
+        ("the system names titles", ("三体",), copy_of(status=None, title=""), [("三体", "", Word.RESERVED)]),
+        ("it names none", (), copy_of(status=8), []),
+        ("it falls silent over the copy", ("B-9",), Silence.NO_ANSWER, [("B-9", "", Word.RESERVED)]),
+    ],
+)  # fmt: skip
+def test_what_is_reserved_is_shown(sentence: str, listed: tuple[str, ...], copy: Any, rows: list[Any]) -> None:
+    """By title, and "ready" only where the copy's own status says so; nothing of it can be renewed."""
+
+    def looked_up(request: LookUp) -> Any:
+        return msgspec.structs.replace(PATRON, items=listed if request.listed == 0 else ())
+
+    visit = Visiting(answer=answering(LookUp=looked_up, LookAt=copy)).card().press(Touch.ACCOUNT)
+    assert [(row.id, row.title, row.held) for row in visit.page.rows] == rows, sentence
+    assert Button(touch=Touch.RENEW_ALL) not in visit.page.buttons
+
+
+def test_what_is_ready_stands_last() -> None:
+    """Where a long page is looked at first."""
+
+    def looked_up(request: LookUp) -> Any:
+        return msgspec.structs.replace(PATRON, items=("B-9", "B-8") if request.listed == 0 else ("B-1",))
+
+    visit = Visiting(answer=answering(LookUp=looked_up)).card().press(Touch.ACCOUNT)
+    assert [(row.id, row.held) for row in visit.page.rows] == [
+        ("B-1", None), ("B-8", Word.RESERVED), ("B-9", Word.READY),
+    ]  # fmt: skip
+
+
+def test_who_reserved_nothing_is_not_asked_about() -> None:
+    """One question less; a system that counts nothing is asked, and may not answer."""
+    visit = Visiting(answer=patron(holds=0)).card().press(Touch.ACCOUNT)
+    assert LookUp(reader=AMBER.number, listed=0) not in visit.asked
+    silent_then = answering(LookUp=lambda request: Silence.CLOSED if request.listed == 0 else PATRON)
+    assert len(Visiting(answer=silent_then).card().press(Touch.ACCOUNT).page.rows) == 2
+
+
+def test_the_language_of_an_account_changes_without_a_question() -> None:
+    """What was renewed still says so."""
+    visit = Visiting().card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
+    asked = len(visit.asked)
+    visit.press(Touch.LANGUAGE)
+    assert (visit.page.language, len(visit.asked)) == (Language.EN, asked)
+    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None, None]
+
+
+# --------------------------------------------------------------------------- the same book twice
+
+
+def test_a_book_borrowed_by_mistake_is_given_back_in_the_same_visit() -> None:
+    """Lifted and put down on the page of returns; and it can be borrowed after all."""
+    visit = Visiting().card().lays("B-1").press(Touch.RETURN)
+    assert (visit.page.rows, visit.facts()) == ((), LENT)  # what was borrowed does not stand among returns
+    visit.lays().lays("B-1")
+    assert (visit.headline, visit.facts()) == (Reason.RETURNED, [*LENT, *BACK])
+    assert visit.press(Touch.BORROW).page.rows == ()  # it is borrowed no more
+    visit.lays().lays("B-1")
+    assert (visit.headline, visit.facts()) == (Reason.BORROWED, [*LENT, *BACK, *LENT])
+
+
+def test_a_book_that_was_called_back_is_still_called_back_after_a_look_at_the_account() -> None:
+    """The page of returns is as it was."""
+    visit = Visiting(answer=answering(Secure=Securing.DIFFERS)).card().press(Touch.RETURN).lays("B-1")
+    assert visit.headline is Reason.BOOK_NOT_SECURED
+    rows = visit.page.rows
+    assert visit.press(Touch.ACCOUNT).press(Touch.RETURN).page.rows == rows
+
+
+def test_what_was_renewed_is_due_later_on_the_page_of_loans_too() -> None:
+    """A flicker of the pad does not borrow it again."""
+    later = answering(Renew=lambda request: lent(request.barcode, due="20270316    235959"))
+    visit = Visiting(answer=later).card().lays("B-1").press(Touch.ACCOUNT).press(Touch.RENEW_ALL).press(Touch.BORROW)
+    assert [(row.id, row.due, row.buttons) for row in visit.page.rows] == [("B-1", "2027-03-16", ())]
+    asked = len(visit.asked)
+    assert len(visit.lays().lays("B-1").asked) == asked
 
 
 def test_while_the_system_is_away_the_account_says_so() -> None:

@@ -28,7 +28,9 @@ from invenio_sip2.server import SocketServer
 LENT: dict[str, str] = {}
 TITLES = {"B1": "三体", "B2": "Dream of the Red Chamber"}
 TITLES |= {f"L{number}": f"Book {number}" for number in range(5000)}
+TITLES |= {"B3": "城南旧事"}
 READERS = {"R1", "R2", "R3"}
+HELD = {"B3": "R1"}  # on the hold shelf
 HERE = "invenio_sip2_server"
 
 
@@ -120,16 +122,18 @@ def account(reader: str, institution_id: str = "", **said: Any) -> Any:
     """63."""
     found = models.SelfcheckPatronInformation(patron_id=reader, institution_id=institution_id, **person())
     found["valid_patron"] = reader in READERS
+    found["hold_items"] = [barcode for barcode, who in HELD.items() if who == reader]
     found["charged_items"] = [barcode for barcode, who in LENT.items() if who == reader]
     return found
 
 
 def item(barcode: str, **said: Any) -> Any:
     """17."""
+    on_shelf = "WAITING_ON_HOLD_SHELF" if barcode in HELD else "AVAILABLE"
     return models.SelfcheckItemInformation(
         item_id=barcode,
         title_id=TITLES.get(barcode),
-        circulation_status="CHARGED" if barcode in LENT else "AVAILABLE",
+        circulation_status="CHARGED" if barcode in LENT else on_shelf,
         security_marker="TATTLE_TAPE_SECURITY_STRIP",
     )
 

@@ -9,7 +9,9 @@ app = sip2.SIP2Server(institution_id="city", encoding="utf-8")
 LENT: dict[str, str] = {}
 TITLES = {"B1": "三体", "B2": "Dream of the Red Chamber"}
 TITLES |= {f"L{number}": f"Book {number}" for number in range(5000)}
+TITLES |= {"B3": "城南旧事"}
 READERS = {"R1", "R2", "R3"}
+HELD = {"B3": "R1"}  # on the hold shelf
 
 
 def person(req: Any) -> dict[str, Any]:
@@ -38,12 +40,14 @@ async def patron_status(req: Any, ctx: Any) -> Any:
 async def patron_information(req: Any, ctx: Any) -> Any:
     """63."""
     lent = tuple(barcode for barcode, who in LENT.items() if who == req.patron_identifier)
-    counts = dict.fromkeys(("hold", "overdue", "fine", "recall"), "0000")
+    held = tuple(barcode for barcode, who in HELD.items() if who == req.patron_identifier)
+    counts = dict.fromkeys(("overdue", "fine", "recall"), "0000") | {"hold": f"{len(held):04}"}
     return sip2.PatronInformationResponse(
         transaction_date=ctx.now_18(),
         charged_items_count=f"{len(lent):04}",
         unavailable_holds_count="0000",
         charged_items=lent,
+        hold_items=held,
         home_address="must not be kept either",
         **{f"{name}_items_count": count for name, count in counts.items()},
         **person(req),
@@ -54,7 +58,7 @@ async def patron_information(req: Any, ctx: Any) -> Any:
 async def item_information(req: Any, ctx: Any) -> Any:
     """17."""
     return sip2.ItemInformationResponse(
-        circulation_status="04" if req.item_identifier in LENT else "03",
+        circulation_status="04" if req.item_identifier in LENT else "08" if req.item_identifier in HELD else "03",
         security_marker="02",
         fee_type="01",
         transaction_date=ctx.now_18(),

@@ -92,17 +92,19 @@ def _sign_in(session: Session, presented: Presented) -> Visit[Said | None]:
 
 def _serve(session: Session, mode: PageKind) -> Visit[Parting]:
     """Whoever is here puts books down and touches buttons, until they are done or gone."""
+    session.mode = mode
     while True:
         if mode is PageKind.ACCOUNT and not session.queue:
             event = yield from account(session)
         else:
-            mode = PageKind.READER if mode is PageKind.ACCOUNT else mode
-            event = yield from _books(session, mode)
+            mode = session.mode
+            event = yield from _books(session)
         match event:
             case Pressed(press=press) if press.touch is Touch.LANGUAGE:
                 session.other_language()
             case Pressed(press=press) if press.touch in MODES:
                 mode, session.said = MODES[press.touch], None
+                session.mode = PageKind.READER if mode is PageKind.ACCOUNT else mode
                 session.acted()
             case Pressed() | Presented() | Tick():
                 if _is_over(session, event):
@@ -111,18 +113,15 @@ def _serve(session: Session, mode: PageKind) -> Visit[Parting]:
                 pass
 
 
-def _books(session: Session, mode: PageKind) -> Visit[Event]:
+def _books(session: Session) -> Visit[Event]:
     """Deal with the next book that was put down, or wait for whoever acts."""
+    mode = session.mode
     buttons = BUTTONS[mode]
     if mode is PageKind.RETURNING and session.reader is not None:
         buttons = (Touch.BORROW, Touch.ACCOUNT, *buttons)
     if session.queue:
         barcode = session.queue.pop(0)
-        row = yield from (lend if mode is PageKind.READER else give_back)(session, barcode)
-        before = session.rows.pop(barcode, None)
-        session.rows[barcode], session.said = row, row.said
-        if before is None or before.said != row.said:
-            session.acted()
+        session.put((yield from (lend if mode is PageKind.READER else give_back)(session, barcode)))
     wait_s = 0.0 if session.queue else session.left_s()
     return (yield from session.wait(session.page(mode, *buttons), wait_s))
 

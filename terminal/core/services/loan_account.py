@@ -1,9 +1,12 @@
-"""A reader's account at the kiosk: loans with due dates, holds, fines; renewing one or all.
+"""A reader's account at the kiosk: loans with due dates, reservations and which of them are here, fines; renewing.
 
 Laws of this file:
 - What is shown is what the library system says now; nothing of it is kept or written.
 - Nothing is renewed while the library system is away: its date would be a guess.
+- "Ready" is said of a reservation only where the copy's own status says that it waits on the shelf.
 """
+
+import msgspec
 
 from terminal.core.library import Item, Loan, Patron, Silence
 from terminal.core.loans import Circulated, Circulation
@@ -13,7 +16,8 @@ from terminal.core.services import loan_rules as rules
 from terminal.core.services.loan_session import Reader, Session
 from terminal.core.visit import Event, LookAt, LookUp, Note, Port, Pressed, Renew, Visit, ask, note
 
-CHARGED = 2  # the list of a patron's loans (63, summary)
+HOLDS, CHARGED = 0, 2  # lists of a patron (63, summary)
+ON_HOLD_SHELF = 8  # circulation status (18)
 RENEWS = (Touch.RENEW, Touch.RENEW_ALL)
 
 
@@ -25,29 +29,35 @@ def account(session: Session) -> Visit[Event]:
     session.offline = isinstance(heard.said, Silence)
     figures: tuple[Figure, ...] = ()
     rows: list[Row] = []
+    held: list[Row] = []
     if isinstance(heard.said, Patron):
         figures = _figures(heard.said)
         rows = yield from _loans(heard.said, session.kiosk.listed)
+        held = yield from _holds(reader, heard.said, session.kiosk.listed)
         session.said = session.said or rules.standing(heard.said)
     elif isinstance(heard.said, Silence):
         session.said = Said(reason=rules.WORDS_OF[heard.said])
     session.acted()
     while True:
-        event = yield from _shown(session, figures, rows)
-        if not (isinstance(event, Pressed) and event.press.touch in RENEWS):
+        event = yield from _shown(session, figures, rows, held)
+        touch = event.press.touch if isinstance(event, Pressed) else None
+        if touch is Touch.LANGUAGE:
+            session.other_language()
+            continue
+        if not (isinstance(event, Pressed) and touch in RENEWS):
             return event
-        chosen = [row.id for row in rows if event.press.touch is Touch.RENEW_ALL or row.id == event.press.of]
-        for barcode in chosen:
-            found = yield from _renewed(session, reader, barcode)
-            rows = [_after(row, found) for row in rows]
-            session.said = found.said
+        chosen = [at for at, row in enumerate(rows) if row.buttons and event.press.of in ("", row.id)]
+        for at in chosen:
+            rows[at] = yield from _renewed(session, reader, rows[at])
+        session.said = _of_all([rows[at].said for at in chosen])
         session.acted()
 
 
-def _shown(session: Session, figures: tuple[Figure, ...], rows: list[Row]) -> Visit[Event]:
-    """The account's page."""
-    buttons = (Touch.BORROW, Touch.RETURN, *((Touch.RENEW_ALL,) if rows else ()), Touch.LANGUAGE, Touch.DONE)
-    page = session.page(PageKind.ACCOUNT, *buttons, figures=figures, rows=tuple(rows))
+def _shown(session: Session, figures: tuple[Figure, ...], rows: list[Row], held: list[Row]) -> Visit[Event]:
+    """The account's page: loans, then reservations."""
+    renews = any(row.buttons for row in rows)
+    buttons = (Touch.BORROW, Touch.RETURN, *((Touch.RENEW_ALL,) if renews else ()), Touch.LANGUAGE, Touch.DONE)
+    page = session.page(PageKind.ACCOUNT, *buttons, figures=figures, rows=(*rows, *held))
     return (yield from session.wait(page, session.left_s()))
 
 
@@ -73,31 +83,45 @@ def _loans(patron: Patron, most: int) -> Visit[list[Row]]:
     return rows
 
 
-def _renewed(session: Session, reader: Reader, barcode: str) -> Visit[Row]:
+def _holds(reader: Reader, patron: Patron, most: int) -> Visit[list[Row]]:
+    """A row a reservation that the system names, those that are here last: the end of the page is in sight."""
+    if patron.holds == 0:
+        return []
+    heard = yield from ask(Port.LIBRARY, LookUp(reader=reader.known.number, listed=HOLDS))
+    rows = []
+    for listed in heard.said.items[:most] if isinstance(heard.said, Patron) else ():
+        found = yield from ask(Port.LIBRARY, LookAt(barcode=listed))
+        copy = found.said if isinstance(found.said, Item) else None
+        here = copy is not None and copy.circulation_status == ON_HOLD_SHELF
+        title = "" if copy is None else copy.title
+        rows.append(Row(id=listed, title=title, held=Word.READY if here else Word.RESERVED))
+    return sorted(rows, key=lambda row: row.held is Word.READY)
+
+
+def _of_all(said: list[Said | None]) -> Said | None:
+    """The headline of several renewals: the first that was refused, so that nobody leaves believing in all of them."""
+    return next((one for one in said if one is not None and one.reason is not Reason.RENEWED), said[-1])
+
+
+def _renewed(session: Session, reader: Reader, row: Row) -> Visit[Row]:
     """Renew one loan: what its row says now."""
-    heard = yield from ask(Port.LIBRARY, Renew(reader=reader.known.number, barcode=barcode))
+    heard = yield from ask(Port.LIBRARY, Renew(reader=reader.known.number, barcode=row.id))
+    due, words = row.due, ""
     match heard.said:
         case Loan(ok=True) as made:
-            due = rules.day(made.due)
+            due = rules.day(made.due) or due
             fact = Circulated(
                 lane=session.kiosk.lane, what=Circulation.RENEWED, reason=Reason.RENEWED, of=reader.sign_in
             )
-            yield from note(Note(fact=fact, barcode=barcode))
-            return Row(id=barcode, due=due, said=Said(reason=Reason.RENEWED, values={"due": due}))
+            yield from note(Note(fact=fact, barcode=row.id))
+            said = Said(reason=Reason.RENEWED, values={"due": due})
         case Loan() as refused:
-            return Row(id=barcode, said=Said(reason=Reason.RENEW_REFUSED), words=refused.message)
+            said, words = Said(reason=Reason.RENEW_REFUSED, values={"due": due}), refused.message
         case Silence() as silence:
-            return Row(id=barcode, said=Said(reason=rules.WORDS_OF[silence]))
+            said = Said(reason=rules.WORDS_OF[silence])
         case _:
-            return Row(id=barcode, said=Said(reason=Reason.LIBRARY_UNREACHABLE))
-
-
-def _after(row: Row, found: Row) -> Row:
-    """A row after an attempt to renew it."""
-    if row.id != found.id:
-        return row
-    due = found.due or row.due
-    said = found.said
-    if said is not None and said.reason is Reason.RENEW_REFUSED:
-        said = Said(reason=Reason.RENEW_REFUSED, values={"due": due})
-    return Row(id=row.id, title=row.title, due=due, said=said, words=found.words, buttons=row.buttons)
+            said = Said(reason=Reason.LIBRARY_UNREACHABLE)
+    after = msgspec.structs.replace(row, due=due, said=said, words=words)
+    if said.reason is Reason.RENEWED:
+        session.renewed(after)
+    return after

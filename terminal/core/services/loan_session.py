@@ -1,13 +1,16 @@
 """What one visit at a library kiosk has seen and done so far, and the pages that show it.
 
 Laws of this file:
-- A book is dealt with once a visit; lifted and put down again it is tried again only if it was not done.
+- A book is lent once a visit and taken back once; lifted and put down again it is tried again only if it was not done,
+  or if something else is wanted of it now.
 - What already lay on the pad when the last visitor left is nobody's: it counts once it was lifted.
 - Only somebody who acts keeps a page alive; a pad that flickers does not.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from terminal.core.base import EntryName
 from terminal.core.items import Pad, TagFault
@@ -16,6 +19,7 @@ from terminal.core.screen import Button, Figure, Language, Page, PageKind, Row, 
 from terminal.core.services.loan_rules import OfflinePolicy
 from terminal.core.visit import Event, Known, Laid, Presented, Scanned, Visit, show
 
+MODES = (PageKind.READER, PageKind.RETURNING)
 GOODBYE_S = 5.0  # how long the rest page still says what the last visit ended with
 DONE = {
     Reason.BORROWED,
@@ -64,7 +68,8 @@ class Session:
     language: Language
     left: frozenset[str] = frozenset()  # of those: lay there when the last visitor went
     queue: list[str] = field(default_factory=list)  # put down or scanned, and not dealt with
-    rows: dict[str, Row] = field(default_factory=dict)  # what was dealt with
+    mode: PageKind = PageKind.RETURNING  # what becomes of a book: READER lends it, RETURNING takes it back
+    dealt: dict[PageKind, dict[str, Row]] = field(default_factory=lambda: {kind: {} for kind in MODES})
     said: Said | None = None
     offline: bool = False
     at: Instant | None = None  # of the last thing that happened
@@ -115,6 +120,28 @@ class Session:
                 self.queue.append(barcode)
                 if row is None:
                     self.acted()
+
+    # ----------------------------------------------------------------------- what was done
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """Books that were dealt with as they are dealt with now, newest last."""
+        return self.dealt[self.mode]
+
+    def put(self, row: Row) -> None:
+        """This came of a book; what came of it before is over. Something new keeps the page alive."""
+        before = self.rows.get(row.id)
+        for rows in self.dealt.values():
+            rows.pop(row.id, None)
+        self.rows[row.id], self.said = row, row.said
+        if before is None or before.said != row.said:
+            self.acted()
+
+    def renewed(self, row: Row) -> None:
+        """A book that was lent in this visit is due later now."""
+        lent = self.dealt[PageKind.READER]
+        if row.id in lent:
+            lent[row.id] = msgspec.structs.replace(row, buttons=())
 
     # ----------------------------------------------------------------------- pages
 

@@ -304,7 +304,9 @@ def main() -> int:
         print(f"missed: {what}")
     print(json.dumps({name: count for name, count in sorted(counts.items()) if " " in name}))
     print(json.dumps({name: counts[name] for name in ("live", "noticed", "harmless", "missed")}))
-    return 1 if missed else 0
+    return (
+        1 if missed or 2 * counts["live"] < options.flips else 0
+    )  # half of the flips hit what counts, or it proves little
 
 
 if __name__ == "__main__":

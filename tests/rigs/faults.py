@@ -39,7 +39,7 @@ FAULTS = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "kill": "signal=KILL"}
 PHASES = ("tap", "receipt", "start")
 FILES = ("", recovery.DATABASE, recovery.LOG, recovery.SHARED, recovery.HEAD, "ballast", "journal.lock")
 EXPECTED = (exit_codes.OK, exit_codes.JOURNAL, -signal.SIGKILL)
-MOST = 60  # calls of one kind in one phase; a start has about twenty
+MOST = 200  # calls of one kind in one phase; a start writes some seventy times. More are wrong: some were not failed
 SETTLED_S = 20.0
 LET_GO_S = 3.0
 
@@ -112,6 +112,8 @@ class Faults:
                 return
             self.cases[name] += 1
             await self._look(f"{name}: {fault} at {family} {number}")
+        if self._most == MOST:
+            self.wrong.append(f"{name}: more than {MOST} of {family}: not every call was made to fail")
 
     # ----------------------------------------------------------------------- phases: whether the fault struck
 

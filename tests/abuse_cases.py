@@ -14,6 +14,7 @@ HOSTILE, CLOCK, FRAMING = f"{STORIES}hostile.py", f"{STORIES}clock.py", f"{DRIVE
 READER, GATE, CAMERA = (f"tests/contracts/test_{name}.py" for name in ("code_reader", "gate", "camera_reader"))
 SQLITE, SHORT, RECOVERY = f"{DRIVERS}store_sqlite.py", f"{DRIVERS}store_hostile.py", f"{DRIVERS}recovery.py"
 OFFICE, UPLOADER, SETTINGS = f"{DRIVERS}office_https.py", "tests/runtime/test_uploader.py", "tests/test_settings.py"
+TWO = f"{STORIES}two_terminals.py"
 PARK, BUS, OFFLINE = f"{STORIES}park.py", f"{STORIES}bus.py", f"{STORIES}offline.py"
 PARAMETERS, CUTS, CANARY = f"{CORE}parameters_load.py", "tests/rigs/test_cuts.py", "tests/test_canary.py"
 SLOT, PRESENTED = "tests/contracts/test_card_slot.py", "tests/contracts/test_card_presentations.py"
@@ -119,11 +120,16 @@ CODE_CASES = {
         + _in(BUS, "test_did_it_work_is_answered_with_already_paid"),
     ),
     18: Case(
-        "the same code at two gates at once → one history, one opening; without a network between them both may open "
-        "within the code's freshness, and head office sees both",
+        "the same code at two gates at once → one terminal, one history, one opening; two terminals both open within the "
+        "code's freshness (140 s), head office names the code, and its holder is refused once listed",
         _in(PARK, "test_one_code_at_two_gates_in_the_same_millisecond_opens_one")
-        + _in(BUS, "test_one_code_at_two_doors_in_the_same_millisecond_opens_one"),
-        waits="vehicles share no used-code set: docs/limits.md states the window (140 s)",
+        + _in(PARK, "test_without_the_reservation_it_would_open_two")
+        + _in(BUS, "test_one_code_at_two_doors_in_the_same_millisecond_opens_one")
+        + _in(
+            TWO,
+            "test_one_code_at_two_terminals_without_a_network",
+            "test_after_its_freshness_no_other_terminal_takes_it",
+        ),
     ),
     19: Case(
         "replayed after a reboot, a kill in the moment of opening, a checkpoint → refused, or free of charge",

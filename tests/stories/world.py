@@ -138,17 +138,22 @@ class World:
         roles: tuple[Role, Role] = (Role.ANY, Role.ANY),
         zone: str = "",
         office_db: Path | None = None,
+        beside: "World | None" = None,
     ) -> None:
         self._zone = zone
         self.clock = SimulatedClock(NOW_MS)
         self.disk = Disk(seed=1)
-        keys = pki.write_office_keys(place / "office-keys")
-        self.office = HeadOffice(office_db or place / "office.db", *pki.load_office_keys(place / "office-keys"))
-        self.office.now_ms = self.clock.true_ms
-        policies = Policies(hotline="12333", passage_s=PASSAGE_S)
-        self.head = ParameterOffice(place / "parameters", keys, policies=policies)
+        if beside is None:
+            keys = pki.write_office_keys(place / "office-keys")
+            self.office = HeadOffice(office_db or place / "office.db", *pki.load_office_keys(place / "office-keys"))
+            self.office.now_ms = self.clock.true_ms
+            policies = Policies(hotline="12333", passage_s=PASSAGE_S)
+            self.head = ParameterOffice(place / "parameters", keys, policies=policies)
+        else:  # another terminal of the same operator
+            self.office, self.head = beside.office, beside.head
+        self.name = "T1" if beside is None else "T2"
         self.parameters = MemoryParameters(self._files())
-        self.network = Network("T1", self.office)
+        self.network = Network(self.name, self.office)
         self.front = Door("front", self.clock, "510100000001")
         self.rear = Door("rear", self.clock, "510100000002")
         self.ignition = Ignition()
@@ -187,7 +192,7 @@ class World:
 
     def _parts(self) -> Parts:
         return Parts(
-            terminal="T1",
+            terminal=self.name,
             clock=self.clock,
             store=SimulatedStore(self.disk),
             parameters=self.parameters,
@@ -230,6 +235,10 @@ class World:
     async def publish(self) -> None:
         """Head office's new parameters arrive."""
         self.head.version += 1
+        await self.fetch()
+
+    async def fetch(self) -> None:
+        """The parameters that another terminal of this operator has already arrive here too."""
         self.parameters.put(self._files())
         await asyncio.sleep(2.0)
 

@@ -32,6 +32,7 @@ from terminal.core.time import settle
 from terminal.opening import check_service, gate_of, open_board, open_cards, open_device, open_wired
 from terminal.opening_library import library
 from terminal.ports import (
+    BoxSwitch,
     Clock,
     CodeReader,
     Gate,
@@ -43,6 +44,7 @@ from terminal.ports import (
     Store,
     StoreFull,
 )
+from terminal.runtime.box_watch import BoxWatch
 from terminal.runtime.card_path import CardParts
 from terminal.runtime.clock_watch import LOOK_S, ClockWatch
 from terminal.runtime.command_socket import CommandSocket
@@ -101,6 +103,7 @@ class Parts:
     console: "Console | None" = None  # screens for a browser
     boards: Mapping[str, Run] = field(default_factory=dict)  # devices with a life of their own
     power: PowerInput | None = None
+    box: BoxSwitch | None = None
     stop_upload_s: float = 5.0
     upload_rules: UploadRules = UploadRules()
     retention: RetentionRules = RetentionRules()
@@ -122,6 +125,7 @@ class Terminal:
         self.vehicle: Vehicle | None = None
         self.library: LibrarySite | None = None
         self.commands: Commands | None = None
+        self.box: BoxWatch | None = None
         self._health: list[DeviceHealth] = []
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -211,6 +215,9 @@ class Terminal:
         runs = dict(parts.boards)
         if parts.positions is not None:
             runs["position"] = self.vehicle.follow
+        if parts.box is not None:
+            self.box = BoxWatch(parts.box, self._alarm)
+            runs["box"] = self.box.run
         if parts.panel is not None:
             runs["panel"] = CommandSocket(parts.panel, self.commands.ask).run
         if parts.console is not None:
@@ -292,6 +299,7 @@ class Terminal:
             "sm2": sm2.backend_name(),
             "parameters": site.parameters.version,
             "emergency": site.emergency,
+            **({} if self.box is None else {"box": "open" if self.box.is_open else "shut"}),
             "where": {key: value for key, value in msgspec.to_builtins(site.where).items() if value},
             "journal": {
                 "epoch": head.name.epoch.hex(),
@@ -355,6 +363,7 @@ def build(settings: Settings) -> Parts:
         console=console,
         boards={name: board.run for name, board in boards.items()},
         power=None if settings.power is None else open_wired(settings, settings.power, boards, clock, "power"),
+        box=None if settings.box is None else open_wired(settings, settings.box, boards, clock, "box"),
         stop_upload_s=settings.terminal.stop_upload_s,
         upload_rules=settings.upload,
         retention=settings.journal,

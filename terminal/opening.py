@@ -13,6 +13,7 @@ import drivers
 from terminal.core.cards import APPLICATIONS, transit_purse, uid_card
 from terminal.core.services import SERVICES, VISITS
 from terminal.ports import (
+    BoxSwitch,
     CardSlot,
     Clock,
     CodeReader,
@@ -46,6 +47,7 @@ KINDS: dict[str, Kind] = {
     "office": Kind(Office, "head office", "office.https"),
     "position": Kind(Positions, "receiver of positions", "position.nmea"),
     "power": Kind(PowerInput, "power input", 'a board: board = "NAME"'),
+    "box": Kind(BoxSwitch, "box switch", 'a board: board = "NAME"'),
     "readers": Kind(CodeReader, "code reader", "scan.serial or camera; card readers stand under slots"),
     "slots": Kind(CardSlot, "card reader", "card.pcsc or card.pn532; code readers stand under readers"),
     "module": Kind(SecureModule, "secure module", "secure_module.pcsc"),

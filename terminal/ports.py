@@ -15,17 +15,7 @@ from terminal.core.items import Pad, Securing
 from terminal.core.ledger import Ledger
 from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
 from terminal.core.loans import Waiting
-from terminal.core.model import (
-    EntryName,
-    GateAnswer,
-    GateEvent,
-    Instant,
-    Medium,
-    Reading,
-    Reason,
-    Ref,
-    Use,
-)
+from terminal.core.model import EntryName, GateAnswer, GateEvent, Instant, Medium, Reading, Reason, Ref, Use
 from terminal.core.phrases import Display
 from terminal.core.route import Fix
 from terminal.core.screen import Page, Press
@@ -233,6 +223,17 @@ class PowerInput(Protocol):
 
     async def lost(self) -> None:
         """Return when the supply has gone. Raises DeviceError when the input cannot be read."""
+
+
+@runtime_checkable
+class BoxSwitch(Protocol):
+    """The switch under the lid of the terminal's own box. Both raise DeviceError when it cannot be read."""
+
+    async def opened(self) -> None:
+        """Return once the box stands open, or was open for a moment."""
+
+    async def shut(self, for_s: float) -> None:
+        """Return once it has stood shut for so long."""
 
 
 # --------------------------------------------------------------------------- journal

@@ -148,6 +148,7 @@ class Settings(Value, frozen=True):
     panel: Path | None = None
     library: LibrarySettings | None = None
     console: ConsoleRules | None = None
+    box: Device | None = None
 
 
 class _Lane(Value, frozen=True, forbid_unknown_fields=True):
@@ -174,6 +175,7 @@ class _File(Value, frozen=True, forbid_unknown_fields=True):
     store: dict[str, Any] = {}
     boards: dict[str, dict[str, Any]] = {}
     power: dict[str, Any] | None = None
+    box: dict[str, Any] | None = None
     upload: dict[str, Any] = {}
     journal: dict[str, Any] = {}
     vehicle: dict[str, Any] = {}
@@ -204,6 +206,7 @@ def load(path: Path) -> Settings:
         boards={board: _device(f"boards.{board}", table) for board, table in raw.boards.items()},
         lanes=tuple(_lane(lane, _convert(name, f"lanes.{lane}", table, _Lane)) for lane, table in raw.lanes.items()),
         power=None if raw.power is None else _device("power", raw.power),
+        box=None if raw.box is None else _device("box", raw.box),
         upload=_convert(name, "upload", raw.upload, UploadRules),
         journal=_convert(name, "journal", raw.journal, RetentionRules),
         vehicle=vehicle,
@@ -266,7 +269,8 @@ def _check(file: str, settings: Settings) -> None:
         for device in (lane.gate, *lane.indicators, *lane.readers, *lane.slots, lane.module):
             _check_wired(file, device, settings.boards)
         _check_kiosk(file, lane, settings.library)
-    _check_wired(file, settings.power, settings.boards)
+    for device in (settings.power, settings.box):
+        _check_wired(file, device, settings.boards)
     own = (settings.store, settings.parameters, settings.office, *settings.boards.values())
     for device in own if settings.position is None else (*own, settings.position):
         if device.driver is None:
@@ -287,7 +291,7 @@ def _check_kiosk(file: str, lane: LaneSettings, library: LibrarySettings | None)
 
 
 def _check_wired(file: str, device: Device | None, boards: dict[str, Device]) -> None:
-    """A device of a lane, or the power input: of its own, or wired to a board that is there."""
+    """A device of a lane, the power input or the lid: of its own, or wired to a board that is there."""
     if device is None:
         return
     if (device.driver is None) == (device.board is None):

@@ -2,7 +2,6 @@
 
 Laws of this file:
 - One row a case: its number, one sentence (what comes in → what must come out), the tests that prove it.
-- A row without a test says what it waits for. A row may have both: what is proved, and what is still to come.
 - A test is named as pytest names it, without parameters; test_abuse_cases.py holds that each is really collected.
 """
 
@@ -26,11 +25,10 @@ DECODING, LOGS, COMMANDS = f"{DRIVERS}camera_decoding.py", "tests/test_logs.py",
 
 
 class Case(NamedTuple):
-    """What comes in → what must come out; the tests that prove it; what it still waits for."""
+    """What comes in → what must come out; the tests that prove it."""
 
     sentence: str
-    tests: tuple[str, ...] = ()
-    waits: str = ""
+    tests: tuple[str, ...]
 
 
 def _in(file: str, *names: str) -> tuple[str, ...]:
@@ -120,8 +118,8 @@ CODE_CASES = {
         + _in(BUS, "test_did_it_work_is_answered_with_already_paid"),
     ),
     18: Case(
-        "the same code at two gates at once → one terminal, one history, one opening; two terminals both open within the "
-        "code's freshness (140 s), head office names the code, and its holder is refused once listed",
+        "the same code at two gates at once → one terminal, one history, one opening; two terminals both open within "
+        "the code's freshness (140 s), head office names the code, and its holder is refused once listed",
         _in(PARK, "test_one_code_at_two_gates_in_the_same_millisecond_opens_one")
         + _in(PARK, "test_without_the_reservation_it_would_open_two")
         + _in(BUS, "test_one_code_at_two_doors_in_the_same_millisecond_opens_one")
@@ -434,9 +432,16 @@ BOX_CASES = {
         _in(f"{DRIVERS}office_clone.py", "test_a_copied_key_is_seen_by_head_office_and_told_by_the_terminal"),
     ),
     93: Case(
-        "the box is opened → told; what was not sent can still be carried to head office",
-        _in("tests/cli/test_journal_command.py", "test_export"),
-        waits="a tamper switch and a secure element: the boards we know have neither",
+        "the box is opened → told at once, its key marked; what was signed for stands, what was not sent is carried",
+        _in("tests/test_box_opened.py", "test_opened_told_marked_revoked_and_carried_by_hand")
+        + _in(
+            f"{STORIES}box.py",
+            "test_the_box_is_opened_and_head_office_hears_of_it_before_the_backlog",
+            "test_a_lid_that_rattles_fills_no_journal",
+            "test_a_box_that_stands_open_at_the_start_is_told",
+        )
+        + _in(GATE, "test_the_lid_of_the_box_is_told_when_it_is_lifted_and_when_it_stayed_on")
+        + _in("tests/cli/test_journal_command.py", "test_export"),
     ),
     94: Case(
         "an unknown key, a wrong type, a gate that stands open, a journal without guards → refuses to start",

@@ -1,9 +1,11 @@
 """What the tests of the way to head office share: certificates, a journal to upload, and servers that misbehave."""
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -312,6 +314,47 @@ def through(head_office: HeadOffice, before: Callable[[Batch], bytes | None], te
         writer.write(said)
 
     return answer
+
+
+@contextmanager
+def refusing(directory: Path, prepare: Callable[[ssl.SSLContext], None]) -> Iterator[int]:
+    """A TLS server that tells by a TLS alert why it refuses a client, and takes no request. In a thread of its own,
+    because an asyncio server hangs up without the alert.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "office.pem", directory / "office.key")
+    context.load_verify_locations(directory / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    prepare(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return  # closed: the test is over
+            with suppress(OSError):
+                _refuse(context, raw)
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def _refuse(context: ssl.SSLContext, raw: socket.socket) -> None:
+    client = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+    with suppress(ssl.SSLError):
+        client.do_handshake()
+    with socket.socket(fileno=client.detach()) as plain:
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(65536):
+            pass  # the alert is not overtaken by a reset
 
 
 class Link:

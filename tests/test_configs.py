@@ -53,9 +53,9 @@ def understood(settings: Settings) -> set[type[Value]]:
     for device in (settings.store, settings.parameters, settings.office, *settings.boards.values()):
         ask(device, "")
     ask(settings.power, "power")
-    ask(settings.position, "")
-    if settings.library is not None:
-        ask(system_of(settings.library), "")
+    ask(settings.box, "box")
+    for other in (settings.position, None if settings.library is None else system_of(settings.library)):
+        ask(other, "")
     for lane in settings.lanes:
         ask(lane.items, "")
         for screen in lane.screens:

@@ -1,4 +1,4 @@
-"""Relay-and-input boards by Modbus, RTU over a serial line or TCP: the gate, its sensors, the mains input.
+"""Relay-and-input boards by Modbus, RTU over a serial line or TCP: the gate, its sensors, mains, the lid.
 
 Laws of this file:
 - An order is sent once. No answer within the time-out is `unknown`, never a retry: it could open for somebody else.
@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 
 from drivers.gate import bus
 from drivers.gate.barrier import GateWiring, ModbusGate
+from drivers.gate.box import BoxWiring, ModbusBox
 from drivers.gate.bus import Client, Job, Jobs, NotSent, Urgency
 from drivers.gate.lamp import LampWiring, ModbusLamp
 from drivers.gate.power import ModbusPower, PowerWiring
 from terminal.core.model import Reading, Value
-from terminal.ports import Clock, DeviceError, Indicator, PowerInput
+from terminal.ports import BoxSwitch, Clock, DeviceError, Indicator, PowerInput
 
 DEBOUNCE_POLLS = 2
 ALIVE_S = 1.0  # how often a board without inputs is asked whether it is there
@@ -57,7 +58,9 @@ def open(settings: Settings, clock: Clock) -> "Board":
 class Board:
     """One board, shared by whatever is wired to it."""
 
-    WIRINGS: ClassVar[dict[str, type[Any]]] = {"gate": GateWiring, "lamp": LampWiring, "power": PowerWiring}
+    WIRINGS: ClassVar[dict[str, type[Any]]] = {
+        "gate": GateWiring, "lamp": LampWiring, "power": PowerWiring, "box": BoxWiring
+    }  # fmt: skip
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
@@ -84,8 +87,14 @@ class Board:
         return ModbusLamp(self, wiring)
 
     def power(self, wiring: PowerWiring) -> PowerInput:
-        """The mains or ignition input wired to this board."""
+        """The mains or ignition input wired to this board. Raises DeviceError where it has no such input."""
+        self._check_input(wiring.input)
         return ModbusPower(self, wiring)
+
+    def box(self, wiring: BoxWiring) -> BoxSwitch:
+        """The switch under the box's lid, wired to this board. Raises DeviceError where it has no such input."""
+        self._check_input(wiring.input)
+        return ModbusBox(self, wiring)
 
     def watch(self, watcher: Callable[[int, bool, Reading], None]) -> None:
         """Tell of every input that changed: number, level, when."""
@@ -129,6 +138,11 @@ class Board:
             await self._carry_aside(free, Job(request, urgency, 0, not_after_ns))
 
     # ----------------------------------------------------------------------- inside
+
+    def _check_input(self, number: int) -> None:
+        if not 0 <= number < self.settings.inputs:
+            what = f"{self.settings.link}: no input {number}: the board has {self.settings.inputs}"
+            raise DeviceError(what, hint="inputs count from 0; or raise the board's inputs")
 
     async def _connect(self, client: Client) -> None:
         if not await client.connect():

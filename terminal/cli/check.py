@@ -94,8 +94,9 @@ def _devices(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
         yield _asked(device.section, functools.partial(_into, boards, name, open_board, settings, device, clock))
         yield from _serial(device)
     wired = functools.partial(_wired, settings, boards, clock)
-    if settings.power is not None:
-        yield from wired(settings.power, "power", {})
+    for what, input_ in (("power", settings.power), ("box", settings.box)):
+        if input_ is not None:
+            yield from wired(input_, what, {})
     for lane in settings.lanes:
         yield _asked(f"service of lane {lane.name}", functools.partial(check_service, settings, lane))
         for reader in lane.readers:

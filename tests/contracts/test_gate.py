@@ -12,6 +12,7 @@ import pytest
 from drivers.clock import SystemClock
 from drivers.gate import bus, modbus, none
 from drivers.gate.barrier import GateWiring
+from drivers.gate.box import BoxWiring
 from drivers.gate.power import PowerWiring
 from simulators.gate import WRITE_COIL, Board, Turnstile
 from terminal.core.model import GateAnswer, GateEvent, GateSignal, Reading
@@ -379,6 +380,43 @@ async def test_power_lost_after_a_flicker_is_ridden_out(tmp_path: Path) -> None:
         site.board.inputs[6] = False
         async with asyncio.timeout(LIMIT_S):
             await lost
+
+
+async def test_the_lid_of_the_box_is_told_when_it_is_lifted_and_when_it_stayed_on(tmp_path: Path) -> None:
+    """A contact that is closed at rest: lifted, put on and lifted again before long, put on for good."""
+    async with serial_site(tmp_path, inverted_inputs=(6,)) as site:
+        lid = site.driver.box(BoxWiring(input=6))
+        told: list[str] = []
+
+        async def watch() -> None:
+            while True:
+                await lid.opened()
+                told.append("opened")
+                await lid.shut(0.5)
+                told.append("shut")
+
+        async def closed(contact: bool) -> None:
+            site.board.inputs[6] = contact
+            await until(lambda: site.driver.inputs[6] is not contact)
+
+        site.tasks.append(asyncio.create_task(watch()))
+        await until(lambda: told == ["opened"])  # a cut wire, or no lid at the start
+        for contact in (True, False, True):
+            await closed(contact)
+        await site.turnstile.walk_back()
+        assert told == ["opened"]
+        await until(lambda: told == ["opened", "shut"])
+        await closed(False)
+        await until(lambda: told == ["opened", "shut", "opened"])
+
+
+@pytest.mark.parametrize("number", [-1, 8])
+async def test_an_input_the_board_does_not_have_is_told_before_anything_runs(number: int) -> None:
+    """Not by a bug in the middle of the day."""
+    board = modbus.open(modbus.Settings(link="tcp:127.0.0.1:1"), SystemClock())
+    for wire in (lambda: board.power(PowerWiring(input=number)), lambda: board.box(BoxWiring(input=number))):
+        with pytest.raises(DeviceError, match=f"no input {number}"):
+            wire()
 
 
 async def test_flash_coil_is_what_such_boards_expect() -> None:

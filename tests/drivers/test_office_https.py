@@ -10,12 +10,11 @@ import gzip
 import re
 import socket
 import ssl
-import threading
 import time
 import tracemalloc
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -552,50 +551,9 @@ def old_tls(context: ssl.SSLContext) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
 
 
-@contextmanager
-def refusing(keys: Keys, prepare: Callable[[ssl.SSLContext], None]) -> Iterator[int]:
-    """A TLS server that tells by a TLS alert why it refuses a client, and takes no request. In a thread of its own,
-    because an asyncio server hangs up without the alert.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(keys.pki / "office.pem", keys.pki / "office.key")
-    context.load_verify_locations(keys.pki / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    prepare(context)
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:
-                return  # closed: the test is over
-            with suppress(OSError):
-                _refuse(context, raw)
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-
-
-def _refuse(context: ssl.SSLContext, raw: socket.socket) -> None:
-    client = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-    with suppress(ssl.SSLError):
-        client.do_handshake()
-    with socket.socket(fileno=client.detach()) as plain:
-        plain.shutdown(socket.SHUT_WR)
-        while plain.recv(65536):
-            pass  # the alert is not overtaken by a reset
-
-
 async def test_a_head_office_with_old_tls_is_told_as_such(keys: Keys, stack: AsyncExitStack) -> None:
     """TLS 1.0 and 1.1 are not spoken."""
-    with refusing(keys, old_tls) as port:
+    with office_cases.refusing(keys.pki, old_tls) as port:
         office = connected(stack, keys, port)
         with pytest.raises(OfficeError) as error:
             await office.last_held()
@@ -619,7 +577,7 @@ async def test_our_certificate_refused_in_tls_has_its_own_alarm(
         context.load_verify_locations(keys.authority.revoke(*([TERMINAL] if why == "revoked" else [])))
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
-    with refusing(keys, revoke) as port:
+    with office_cases.refusing(keys.pki, revoke) as port:
         office = connected(stack, keys, port, **changes)
         with pytest.raises(OfficeError) as error:
             await office.last_held()

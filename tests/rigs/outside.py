@@ -70,15 +70,16 @@ class Outside:
         self.state_dir = state_dir
         self.random = Random(seed)
         self.doors: list[Door] = []
+        self.authority: pki.Authority
         self.office: OfficeServer
         self._riders = 0
         self._log = (directory / "effects.jsonl").open("a", encoding="utf-8", buffering=1)
 
     async def build(self) -> Path:
         """Make keys, parameters, head office and doors; the terminal's configuration file."""
-        authority = pki.Authority(self.directory / "pki")
-        authority.issue("office", server=True)
-        authority.issue(TERMINAL)
+        self.authority = pki.Authority(self.directory / "pki")
+        self.authority.issue("office", server=True)
+        self.authority.issue(TERMINAL)
         keys = pki.write_office_keys(self.directory / "office-keys")
         ParameterOffice(self.directory / "parameters", keys, policies=Policies(hotline="12333"), version=0).publish(
             time.time_ns() // 1_000_000

@@ -1,7 +1,7 @@
 """One code at two terminals that share no network: what nobody can prevent, and what becomes of it.
 
-The law: within its freshness each lets it in, once; later neither does. Head office sees both, whoever it was is listed,
-and from then on neither terminal lets them in.
+The law: within its freshness each lets it in, once; later neither does. Head office sees both, whoever it was is
+listed, and from then on neither terminal lets them in.
 """
 
 import asyncio

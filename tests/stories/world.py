@@ -84,6 +84,38 @@ class Ignition:
         await self.off.wait()
 
 
+class Lid:
+    """The BoxSwitch port: the lid of the terminal's own box."""
+
+    def __init__(self) -> None:
+        self._open, self._shut = asyncio.Event(), asyncio.Event()
+        self.put_on()
+
+    def lift(self) -> None:
+        """Somebody opens the box."""
+        self._open.set()
+        self._shut.clear()
+
+    def put_on(self) -> None:
+        """And shuts it."""
+        self._open.clear()
+        self._shut.set()
+
+    async def opened(self) -> None:
+        """See the port."""
+        await self._open.wait()
+
+    async def shut(self, for_s: float) -> None:
+        """See the port."""
+        while True:
+            await self._shut.wait()
+            try:
+                async with asyncio.timeout(for_s):
+                    await self._open.wait()
+            except TimeoutError:
+                return
+
+
 class Door:
     """One lane, as people see it."""
 
@@ -156,7 +188,7 @@ class World:
         self.network = Network(self.name, self.office)
         self.front = Door("front", self.clock, "510100000001")
         self.rear = Door("rear", self.clock, "510100000002")
-        self.ignition = Ignition()
+        self.ignition, self.lid = Ignition(), Lid()
         self.positions: Positions | None = None
         self.open_when_unwritable = False
         self.boards: dict[str, Callable[[], Awaitable[None]]] = {}  # devices with a life of their own
@@ -204,6 +236,7 @@ class World:
             upload_rules=UploadRules(longest_wait_s=5.0),
             random=Random(1),
             power=self.ignition,
+            box=self.lid,
             where=Where(vehicle="bus-1"),
             positions=self.positions,
             boards=self.boards,

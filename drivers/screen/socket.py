@@ -77,7 +77,7 @@ class SocketScreen:
         try:
             self._tell(writer)
             while line := await reader.readline():
-                with suppress(msgspec.MsgspecError, asyncio.QueueFull):
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError, asyncio.QueueFull):
                     press = msgspec.json.decode(line, type=Press)
                     self._presses.put_nowait((press, self._clock.read()))
         except (OSError, ValueError):

@@ -148,7 +148,7 @@ class Console:
         """204: it counts; 409: it was made on a page that is over, or before the last one was dealt with."""
         try:
             touched = msgspec.json.decode(await request.read(), type=Touched)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise web.HTTPBadRequest(text="no press") from error
         kiosk = self._kiosks.get(touched.lane)
         if kiosk is None or not _is_beside(request):

@@ -6,6 +6,7 @@ Laws of this file:
   whatever its HTTP status said, is not a receipt.
 - A receipt counts only for the batch it answers: same terminal, epoch, first, last, and the hash of its last entry.
 - A refused record's hash still joins the chain.
+- Until its signature held, an answer is anybody's: headers and fields are of exactly the type that is meant.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,8 @@ LONGEST_RECEIPT = 64 * 1024
 LONGEST_BATCH = 4 << 20
 EXPORT_MARK = b"onecard-export-1\n"
 _ALGORITHMS = {-7: "ES256", -8: "EdDSA"}
+_ALG, _KID = 1, 4  # COSE header labels
+_END = 1 << 62  # of sequences: what a journal can count
 
 
 class NotAReceipt(ValueError):
@@ -86,7 +89,7 @@ def read_statement(data: bytes, keys: OfficeKeys, terminal: str) -> Statement:
     """Head office's signed word of what it holds last. Raises NotAReceipt."""
     match _signed(data, keys):
         case {0: "last", 1: str(named), 2: bytes(epoch), 3: int(sequence), 4: bytes(digest), **more} if (
-            named == terminal
+            named == terminal and _is_sequence(sequence)
         ):
             name = EntryName(epoch=epoch, sequence=sequence) if sequence else None
             said = more.get(5)
@@ -105,7 +108,7 @@ def _receipt(fields: dict[Any, Any]) -> Receipt:
             5: bytes(digest),
             6: list(refused),
             **more,
-        } if not more:
+        } if not more and _is_sequence(first) and _is_sequence(last):
             names = tuple(_refused(one) for one in refused)
             return Receipt(terminal=terminal, epoch=epoch, first=first, last=last, hash=digest, refused=names)
     raise NotAReceipt("not a receipt")
@@ -113,9 +116,14 @@ def _receipt(fields: dict[Any, Any]) -> Receipt:
 
 def _refused(one: object) -> Refused:
     match one:
-        case [int(sequence), str(reason)]:
+        case [int(sequence), str(reason)] if _is_sequence(sequence):
             return Refused(sequence=sequence, reason=reason[:64])
     raise NotAReceipt("it refuses in a way not understood")
+
+
+def _is_sequence(number: object) -> bool:
+    """A plain number: true is an int to Python, and beyond 64 bits no database looks."""
+    return type(number) is int and 0 <= number < _END
 
 
 def _signed(data: bytes, keys: OfficeKeys) -> dict[Any, Any]:
@@ -123,21 +131,31 @@ def _signed(data: bytes, keys: OfficeKeys) -> dict[Any, Any]:
     try:
         match cbor.decode(data[1:], LONGEST_RECEIPT) if data[:1] == b"\xd2" else None:
             case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)] if not unprotected:
-                headers = cbor.decode(protected, 128)
+                algorithm, kid = _headers(protected)
                 fields = cbor.decode(payload, LONGEST_RECEIPT)
             case _:
                 raise NotAReceipt("not signed by head office")
     except cbor.NotDeterministic as error:
         raise NotAReceipt(str(error)) from error
-    if not isinstance(headers, dict) or set(headers) != {1, 4} or not isinstance(fields, dict):
-        raise NotAReceipt("headers not understood")
     message = cbor.encode(["Signature1", protected, b"", payload])
-    if not _holds(headers[1], headers[4], keys, signature, message):
+    if not _holds(algorithm, kid, keys, signature, message):
         raise NotAReceipt("no receipt key of head office signed this")
+    if not isinstance(fields, dict):
+        raise NotAReceipt("signed, but no map")
     return fields
 
 
-def _holds(algorithm: Any, kid: Any, keys: OfficeKeys, signature: bytes, message: bytes) -> bool:
+def _headers(protected: bytes) -> tuple[int, bytes]:
+    """`alg` and `kid`, and nothing else. Nobody has signed for them yet: they can be of any type."""
+    headers = cbor.decode(protected, 128)
+    if isinstance(headers, dict) and set(headers) == {_ALG, _KID}:
+        algorithm, kid = headers[_ALG], headers[_KID]
+        if type(algorithm) is int and type(kid) is bytes:
+            return algorithm, kid
+    raise NotAReceipt("headers not understood")
+
+
+def _holds(algorithm: int, kid: bytes, keys: OfficeKeys, signature: bytes, message: bytes) -> bool:
     for key in keys.keys:
         if key.use == "receipt" and key.key_id.encode() == kid and key.suite == _ALGORITHMS.get(algorithm):
             public = signatures.load(TokenAlgorithm(key.suite), bytes.fromhex(key.public_key))

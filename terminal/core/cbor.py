@@ -4,14 +4,18 @@ Laws of this file:
 - One value has one encoding. What is decoded is encoded again by our own bytewise-ordered encoder and compared:
   long integers, unsorted maps, trailing bytes and whatever else a decoder forgives are refused by that one comparison.
 - Only integers of 64 bits, byte and text strings, arrays, maps, booleans and null; no floats, no tags, no bignums.
-- Size and depth are bounded before anything is built.
+  A map's key is an integer or a string: true is not 1.
+- Size and depth are bounded before anything is built, and no tag is followed: shared values (tags 28 and 29) would make
+  two hundred bytes a tree of millions.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import cbor2
 
 DEEPEST = 8
+KEYS: Final = frozenset({int, str, bytes})
 Value = Any  # int | bytes | str | bool | None | list[Value] | dict[int | str | bytes, Value]
 
 
@@ -19,12 +23,34 @@ class NotDeterministic(ValueError):
     """Not CBOR, or not the one encoding of its value."""
 
 
+class _NoTags(Mapping[int, Callable[..., Any]]):
+    """For cbor2's decoder: whatever tag it asks for, the answer is no."""
+
+    def __getitem__(self, tag: int) -> Callable[..., Any]:
+        return self._refuse
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    @staticmethod
+    def _refuse(*_: object) -> Any:
+        raise NotDeterministic("a tag")
+
+
+NO_TAGS: Final = _NoTags()
+
+
 def decode(data: bytes, longest: int) -> Value:
     """The value of `data`, at most `longest` bytes. Raises NotDeterministic."""
     if len(data) > longest:
         raise NotDeterministic("too long")
     try:
-        value = cbor2.loads(data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=DEEPEST)
+        value = cbor2.loads(
+            data, allow_indefinite=False, allow_duplicate_keys=False, max_depth=DEEPEST, semantic_decoders=NO_TAGS
+        )
         if encode(value) != data:
             raise NotDeterministic("not the shortest, sorted encoding")
     except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
@@ -47,6 +73,8 @@ def _encode(value: Value, depth: int) -> bytes:
     if kind is bytes:
         return _head(2, len(value)) + bytes(value)
     if kind is dict:
+        if not KEYS.issuperset(map(type, value)):
+            raise NotDeterministic("a key is an integer or a string")
         pairs = sorted([(_encode(key, 1), _encode(item, depth - 1)) for key, item in value.items()])
         return _head(5, len(value)) + b"".join([key + item for key, item in pairs])
     if kind is str:

@@ -16,6 +16,7 @@ import cbor2
 import msgspec
 
 from terminal.core.card import Assurance, CardFacts
+from terminal.core.cbor import NO_TAGS
 from terminal.core.debit import DebitMade, DebitProof, DebitState, PurseDebit
 from terminal.core.ledger import Effect, Where
 from terminal.core.loans import KioskFact
@@ -350,7 +351,7 @@ def encode(entry: Entry) -> bytes:
 def decode(data: bytes) -> Entry:
     """The entry of stored bytes. Raises BadEntry."""
     try:
-        return msgspec.convert(cbor2.loads(data), Entry, builtin_types=(bytes,))
+        return msgspec.convert(cbor2.loads(data, semantic_decoders=NO_TAGS), Entry, builtin_types=(bytes,))
     except (cbor2.CBORDecodeError, msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
         raise BadEntry(f"no entry: {error}") from error
 

@@ -139,7 +139,7 @@ class ParameterSync:
             texts = json.loads(self._copy.read_text(encoding="utf-8"))
             raw = {name: text.encode(errors=AS_IT_IS) for name, text in texts.items()}
             found = load(raw)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             log.warning("kept parameters", extra={"what": str(error)})
             return None
         if found.version < self._floor:

@@ -171,6 +171,19 @@ PRESSES: list[tuple[str, object, int]] = [
 ]
 
 
+@pytest.mark.parametrize("body", [b'{"lane": "\xff"}', b"[" * 4000, b"\x00", b'{"number": 1e999}'])
+async def test_what_is_no_json_is_no_press(body: bytes) -> None:
+    """Answered as such, not as a fault of ours."""
+    async with served() as one, aiohttp.ClientSession() as browser:
+        headers = {
+            "Origin": one.address,
+            guard.TOKEN_HEADER: one.console._guard.token,
+            "Content-Type": "application/json",
+        }
+        async with browser.post(f"{one.address}/press", data=body, headers=headers) as answer:
+            assert answer.status == 400
+
+
 @pytest.mark.parametrize(("sentence", "press", "status"), PRESSES)
 async def test_presses(sentence: str, press: object, status: int) -> None:
     """A button of the page that is shown counts; everything else is answered and changes nothing."""

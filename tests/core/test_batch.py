@@ -94,6 +94,11 @@ def test_a_receipt_for_this_batch_counts(headers: object, sign: Sign) -> None:
         ("an unprotected header", signed(RECEIPT, unprotected={1: 2})),
         ("headers not understood", signed(RECEIPT, headers={1: -7})),
         ("headers that are no map", signed(RECEIPT, headers=[1])),
+        ("an algorithm that is an array", signed(RECEIPT, headers={1: [1], 4: b"receipt-1"})),
+        ("an algorithm that is a map", signed(RECEIPT, headers={1: {1: 2}, 4: b"receipt-1"})),
+        ("an algorithm that is true", signed(RECEIPT, headers={1: True, 4: b"receipt-1"})),
+        ("a key's name that is a map", signed(RECEIPT, headers={1: -7, 4: {}})),
+        ("a key's name as text", signed(RECEIPT, headers={1: -7, 4: "receipt-1"})),
         ("a payload that is no map", signed([1])),
         ("an unknown key", signed(RECEIPT, headers={1: -7, 4: b"receipt-9"})),
         ("the sealing key", signed(RECEIPT, headers={1: -7, 4: b"sealing-1"})),
@@ -111,12 +116,26 @@ def test_a_receipt_for_this_batch_counts(headers: object, sign: Sign) -> None:
         ("a statement instead", signed(STATEMENT)),
         ("a field more", signed(RECEIPT | {7: 1})),
         ("a field of another kind", signed(RECEIPT | {2: 1 << 40})),
+        ("true for a number", signed(RECEIPT | {3: True})),
+        ("true for a refused one", signed(RECEIPT | {6: [[True, "conflict"]]})),
     ],
 )
 def test_everything_else_is_no_receipt(sentence: str, answer: bytes) -> None:
-    """Whatever its HTTP status said."""
+    """Whatever its HTTP status said; neither a receipt nor a statement."""
     with pytest.raises(NotAReceipt):
         batches.read_receipt(answer, KEYS, BATCH)
+    with pytest.raises(NotAReceipt):
+        batches.read_statement(answer, KEYS, "bus-9")
+
+
+def test_true_is_not_one_also_where_it_would_be_the_right_number() -> None:
+    """A batch that begins with entry 1 has no receipt that begins with true."""
+    first = Batch(terminal="bus-1", epoch=EPOCH, first=1, entries=(b"entry 1",), hash=RUN[0].hash)
+    fields = RECEIPT | {3: 1, 4: 1, 5: RUN[0].hash}
+    assert batches.read_receipt(signed(fields), KEYS, first).first == 1
+    for wrong in ({3: True}, {4: True}, {6: [[True, "conflict"]]}):
+        with pytest.raises(NotAReceipt):
+            batches.read_receipt(signed(fields | wrong), KEYS, first)
 
 
 def test_head_office_says_what_it_holds() -> None:
@@ -137,6 +156,9 @@ def test_head_office_says_what_it_holds() -> None:
         ("a receipt instead", RECEIPT),
         ("a field missing", {0: "last", 1: "bus-1"}),
         ("a field of another kind", STATEMENT | {4: 5}),
+        ("true for a number", STATEMENT | {3: True}),
+        ("a number below nothing", STATEMENT | {3: -1}),
+        ("a number no database holds", STATEMENT | {3: 1 << 63}),
     ],
 )
 def test_everything_else_is_no_statement(sentence: str, fields: dict[int, Any]) -> None:

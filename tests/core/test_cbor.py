@@ -43,6 +43,10 @@ def test_what_is_encoded_is_decoded(value: object) -> None:
         ("undefined", "f7"),
         ("nothing", ""),
         ("text that is no UTF-8", "61ff"),
+        ("true for a key", "a1f501"),
+        ("null for a key", "a1f601"),
+        ("an array for a key", "a18001"),
+        ("a tag that says it is CBOR", "d9d9f701"),
     ],
 )
 def test_anything_else_is_refused(sentence: str, data: str) -> None:
@@ -61,12 +65,30 @@ def test_size_and_depth_are_bounded_before_anything_is_built() -> None:
         cbor.encode([[[[[[[[[1]]]]]]]]])
 
 
+def shared(width: int, height: int) -> bytes:
+    """Arrays of references to the array before: so many bytes, width ** height values (tags 28 and 29)."""
+    data = bytes((0x80 | height,))
+    for level in range(height):
+        inside = bytes(width) if level == 0 else bytes((0xD8, 29, level - 1)) * width
+        data += bytes((0xD8, 28, 0x80 | width)) + inside
+    return data
+
+
+def test_a_tree_of_millions_in_two_hundred_bytes_is_not_climbed() -> None:
+    """Refused at its first tag: an encoder that climbed it would hold up every lane for minutes."""
+    small = shared(6, 5)
+    assert cbor2.loads(small)[4][5][5][5][5] == [0] * 6
+    for bomb in (small, shared(20, 6)):
+        with pytest.raises(cbor.NotDeterministic, match="tag 28"):
+            cbor.decode(bomb, 1024)
+
+
 def test_keys_are_sorted_bytewise() -> None:
     """RFC 8949 4.2.1: 10, 100, −1, "z", "aa", by their encodings."""
     assert cbor.encode({"aa": 0, -1: 0, 100: 0, "z": 0, 10: 0}).hex() == "a50a001864002000617a0062616100"
 
 
-@pytest.mark.parametrize("value", [1 << 64, -(1 << 64) - 1, 1.0, {1, 2}, {(1, 2): 3}, {1.5: 1}])
+@pytest.mark.parametrize("value", [1 << 64, -(1 << 64) - 1, 1.0, {1, 2}, {(1, 2): 3}, {1.5: 1}, {True: 1}, {None: 1}])
 def test_what_has_no_encoding_here_is_refused(value: object) -> None:
     """Bignums, floats and other kinds are not of this profile."""
     with pytest.raises(cbor.NotDeterministic):

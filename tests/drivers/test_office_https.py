@@ -27,6 +27,7 @@ from drivers.office.https import HttpsOffice, announces_zstd, parse_retry_after
 from simulators import pki
 from simulators.office_server import OfficeServer
 from simulators.store import Disk
+from simulators.token_issuer import dumps
 from terminal.core import batch as batches
 from terminal.core.batch import LONGEST_RECEIPT, Batch, NotAReceipt
 from terminal.core.entries import Draft, Reissued, StoredEntry, entry_hash, link
@@ -259,6 +260,31 @@ async def test_an_acknowledgement_with_a_wrong_hash_or_a_bad_signature_marks_not
     site = started(stack, keys, connected(stack, keys, port))
     await site.write(5)
     await site.upload_until(lambda: len(given) > 2 * len(answers))
+    assert site.disk.receipted == {}
+    assert "receipt_bad" in site.alarms()
+
+
+UNSIGNED_HEADERS: list[dict[int, Any]] = [{1: [1], 4: b"receipt-1"}, {1: {1: 2}, 4: b"receipt-1"}, {1: -7, 4: {}}]
+
+
+@pytest.mark.parametrize("headers", UNSIGNED_HEADERS, ids=str)
+async def test_a_body_nobody_signed_never_ends_the_uploader(
+    keys: Keys, stack: AsyncExitStack, headers: dict[int, Any]
+) -> None:
+    """Headers of any type, as an answer to the question and to a batch: told, waited for, asked again."""
+    hostile = b"\xd2" + dumps([dumps(headers), {}, dumps({0: "receipt"}), bytes(64)])
+    answers = {b"GET": 0, b"POS": 0}
+    office = keys.head_office()
+
+    async def answer(writer: asyncio.StreamWriter, request: bytes) -> None:
+        answers[request[:3]] += 1
+        asked = request.startswith(b"GET") and answers[b"GET"] > 1  # so that a batch is tried as well
+        writer.write(response(200, office.last_held(TERMINAL) if asked else hostile, COSE_HEADERS))
+
+    _, port = await listening(stack, keys, answer)
+    site = started(stack, keys, connected(stack, keys, port))
+    await site.write(5)
+    await site.upload_until(lambda: answers[b"POS"] >= 2)
     assert site.disk.receipted == {}
     assert "receipt_bad" in site.alarms()
 

@@ -267,7 +267,10 @@ def _receipt_fields() -> dict[int, Any]:
 
 def _receipt_seeds() -> list[bytes]:
     office, _, _ = _office()
-    return [office.sign(_receipt_fields()), office.last_held("bus-1"), dumps(_receipt_fields()), b"\xd2\x84"]
+    unsigned = [{1: -7, 4: b"receipt-1"}, {1: [1], 4: b"receipt-1"}, {1: {1: 2}, 4: b"receipt-1"}, {1: -7, 4: [1]}]
+    bodies = [b"\xd2" + dumps([dumps(headers), {}, dumps(_receipt_fields()), bytes(64)]) for headers in unsigned]
+    good = [office.sign(_receipt_fields()), office.last_held("bus-1"), dumps(_receipt_fields())]
+    return [*good, *bodies, b"\xd2\x84"]
 
 
 # --------------------------------------------------------------------------- parameters
@@ -328,7 +331,7 @@ TARGETS: dict[str, Target] = {
     "ride_code": Target(ride_code_fields, lambda: [Phone().code(NOW_S), Phone().code(NOW_S)[3:]]),
     "card_token": Target(card_token_layers, _code_seeds),
     "card_token_claims": Target(card_token_claims, _claim_seeds),
-    "cbor": Target(decode_cbor, lambda: [*_claim_seeds(), b"\xf6", b"\x9f\xff"]),
+    "cbor": Target(decode_cbor, lambda: [*_claim_seeds(), b"\xf6", b"\x9f\xff", b"\xd8\x1c\x81\xd8\x1d\x00"]),
     "base45": Target(decode_base45, lambda: [text(b"hello")[4:], b"BB8", b":::", b"a"]),
     "framing": Target(frame, _frame_seeds),
     "modbus_answer": Target(modbus_answer, _modbus_seeds),

@@ -202,10 +202,12 @@ class Quota(Value, frozen=True, forbid_unknown_fields=True):
 class Zone(Value, frozen=True, forbid_unknown_fields=True):
     """A part of a site behind a lane's gate."""
 
+    closed: bool = False  # nobody enters, whatever the hours
     open: tuple[Hours, ...] = ()  # outside these hours nobody enters; empty: always open
     free: tuple[Hours, ...] = ()  # in these hours everybody enters, without a ticket
     most: int | None = None  # people inside at once; counted in by grants, out by taps at exits
     after: str = ""  # only for who has been in that zone today
+    before: str = ""  # only for who has not been in that zone today: no way back
     exit_tapped: bool = False  # whoever leaves taps: who is inside cannot enter again
 
 

@@ -39,6 +39,7 @@ def faults(tariff: Tariff) -> Iterator[Fault]:
         for name, one in getattr(tariff, part).items():
             yield from check(f"{part}.{name}", one)
     yield from _zones(tariff)
+    yield from _admission(tariff)
     yield from _calendar(tariff)
     yield from _grace(tariff)
 
@@ -47,16 +48,31 @@ def _zones(tariff: Tariff) -> Iterator[Fault]:
     for name, zone in tariff.zones.items():
         for hours in (*zone.open, *zone.free):
             yield from _hours(f"zones.{name}", hours)
-        if zone.after and zone.after not in tariff.zones:
-            yield f"zones.{name}", f"no zone {zone.after!r}"
+        for other in (zone.after, zone.before):
+            if other and other not in tariff.zones:
+                yield f"zones.{name}", f"no zone {other!r}"
         if zone.most is not None and zone.most < 0:
             yield f"zones.{name}", "fewer than nobody"
+
+
+def _admission(tariff: Tariff) -> Iterator[Fault]:
     for product in tariff.products:
         for zone_name in product.zones:
             if zone_name not in tariff.zones:
                 yield f"products.{product.id}", f"no zone {zone_name!r}"
+        if product.reentry and not product.pass_back.window_s and not _exits_are_tapped(tariff, product):
+            yield (
+                f"products.{product.id}",
+                "reentry without exit_tapped in its zones, or a pass_back: it lets in anybody",
+            )
         if product.quota is not None and product.quota.most < 0:
             yield f"products.{product.id}", "a quota below 0"
+
+
+def _exits_are_tapped(tariff: Tariff, product: Product) -> bool:
+    """Whether nobody can come in twice without having left, wherever this product is good."""
+    zones = [zone for name, zone in tariff.zones.items() if name in product.zones or not product.zones]
+    return bool(zones) and all(zone.exit_tapped for zone in zones)
 
 
 def _calendar(tariff: Tariff) -> Iterator[Fault]:

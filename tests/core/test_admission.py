@@ -25,8 +25,13 @@ PARK: dict[str, Any] = {
         "park": {"open": [{"start": "08:00", "end": "18:00"}], "free": [{"dates": ["03-12"]}]},
         "garden": {"exit_tapped": True},
         "hall": {"most": 3},
+        "fair": {"most": 2, "free": [{"start": "09:00", "end": "10:00"}]},
         "lake": {"after": "pier"},
         "pier": {},
+        "slide": {"before": "pool"},
+        "pool": {},
+        "shut": {"closed": True},
+        "lawn": {"free": [{}]},
     },
     "products": [
         {
@@ -65,7 +70,14 @@ PARK: dict[str, Any] = {
             "who": [{"held": "slot"}],
             "booked": True,
         },
-        {"id": "return", "services": ["admission"], "fare_fen": 5000, "who": [{"held": "return"}], "reentry": True},
+        {
+            "id": "return",
+            "services": ["admission"],
+            "fare_fen": 5000,
+            "who": [{"held": "return"}],
+            "reentry": True,
+            "pass_back": {"window_s": 60},
+        },
         {
             "id": "pier",
             "services": ["admission"],
@@ -135,6 +147,9 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("the minute it closes", [], tap(540, zone="park"), Reason.CLOSED, None),
     ("out after it closed", [], tap(541, zone="park", **OUT), Reason.EXITED, 0),
     ("a day everybody may enter", [], tap(10 * 1440, "stranger", zone="park", holder=Holder()), Reason.ADMITTED, 0),
+    ("a place that is closed, at any hour", [], tap(0, zone="shut"), Reason.CLOSED, None),
+    ("out of a place that is closed", [], tap(0, zone="shut", **OUT), Reason.EXITED, 0),
+    ("a place open to everybody, at any hour", [], tap(-540, zone="lawn", holder=Holder()), Reason.ADMITTED, 0),
     # passes
     ("a pass nobody looked at", [], tap(0, "annual"), Reason.NOT_ACTIVATED, None),
     ("an attendant looks", [], LOOKED, Reason.ACTIVATED, None),
@@ -167,6 +182,7 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     # coming back
     ("a ticket with return", [], tap(0, "return"), Reason.PAID, 5000),
     ("back on the same day", [tap(0, "return")], tap(60, "return"), Reason.REENTRY, 0),
+    ("handed back over the fence", [tap(0, "return")], tap(0.5, "return"), Reason.TOO_SOON, None),
     ("back tomorrow", [tap(0, "return")], tap(1440, "return"), Reason.PAID, 5000),
     # zones
     ("in again without having left", [tap(0, zone="garden")], tap(60, zone="garden"), Reason.STILL_INSIDE, None),
@@ -195,6 +211,10 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("the lake before the pier", [], tap(0, "pier", "lake"), Reason.NOT_ACCEPTED_HERE, None),
     ("the lake without the pier", [], tap(0, zone="lake"), Reason.WRONG_WAY, None),
     ("the lake after the pier", [tap(0, zone="pier")], tap(5, zone="lake"), Reason.ADMITTED, 2000),
+    ("the pool after the slide", [tap(0, zone="slide")], tap(5, zone="pool"), Reason.ADMITTED, 2000),
+    ("the slide twice, and no pool yet", [tap(0, zone="slide")], tap(5, zone="slide"), Reason.ADMITTED, 2000),
+    ("no way back from the pool", [tap(0, zone="pool")], tap(5, zone="slide"), Reason.WRONG_WAY, None),
+    ("the slide on the day after the pool", [tap(0, zone="pool")], tap(1440, zone="slide"), Reason.ADMITTED, 2000),
     ("a ticket of this zone", [], tap(0, "pier", "pier"), Reason.PAID, 100),
     (
         "three in a hall for three",
@@ -216,6 +236,34 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
         tap(4, "d", "hall"),
         Reason.ADMITTED,
         2000,
+    ),
+    (
+        "a fourth after everybody was let out",
+        [tap(0, "a", "hall"), tap(1, "b", "hall"), tap(2, "c", "hall"), {"emergency": 30}],
+        tap(60, "d", "hall"),
+        Reason.ADMITTED,
+        2000,
+    ),
+    (
+        "a fourth of those who came back after it",
+        [{"emergency": -30}, tap(0, "a", "hall"), tap(1, "b", "hall"), tap(2, "c", "hall")],
+        tap(3, "d", "hall"),
+        Reason.ZONE_FULL,
+        None,
+    ),
+    (
+        "a third where two may be, and nobody pays",
+        [tap(0, "a", "fair"), tap(1, "b", "fair")],
+        tap(2, "c", "fair"),
+        Reason.ZONE_FULL,
+        None,
+    ),
+    (
+        "a third who would pay, after two who did not",
+        [tap(0, "a", "fair"), tap(1, "b", "fair")],
+        tap(61, "c", "fair"),
+        Reason.ZONE_FULL,
+        None,
     ),
     ("a group too large for the hall", [], tap(0, "group", "hall"), Reason.ZONE_FULL, None),
 ]

@@ -69,6 +69,8 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("calendar", "not a date", _set({"workdays": ["20260210"]}, "calendar")),
     ("zones.garden", "HH:MM", _set({"garden": {"open": [{"start": "9"}]}}, "zones")),
     ("zones.garden", "no zone 'lake'", _set({"garden": {"after": "lake"}}, "zones")),
+    ("zones.garden", "no zone 'pool'", _set({"garden": {"before": "pool"}}, "zones")),
+    ("products.senior", "lets in anybody", _set(True, "products", 1, "reentry")),
     ("zones.garden", "fewer than nobody", _set({"garden": {"most": -1}}, "zones")),
     ("products.student", "no zone 'garden'", _set(["garden"], "products", 0, "zones")),
     ("products.student", "a quota below 0", _set({"most": -1}, "products", 0, "quota")),
@@ -89,6 +91,8 @@ def test_a_good_calendar_and_good_dates_are_no_fault() -> None:
     city = _set({"holidays": ["2026-10-01"], "workdays": ["2026-10-10"]}, "calendar")
     city["zones"] = {"garden": {"open": [{"start": "09:00"}], "most": 3}, "lake": {"after": "garden"}}
     city["products"][0] |= {"zones": ["garden"], "quota": {"most": 1}}
+    city["zones"]["garden"]["exit_tapped"] = True
+    city["products"][1] |= {"zones": ["garden"], "reentry": True}
     city["products"][1]["when"] = [{"dates": ["02-29", "2026-10-01"]}]
     assert list(tariff_check.faults(msgspec.json.decode(json.dumps(city), type=Tariff))) == []
 

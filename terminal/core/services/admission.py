@@ -35,10 +35,10 @@ def admission(case: Case) -> Outcome:
     if rules.is_unsure(case):
         return rules.deny(case, Reason.CLOCK_UNSURE)
     zone, tariff = _zone(case), case.parameters.tariff
-    if not calendar.within(zone.open, case.at.utc_ms, tariff.time_zone, tariff.calendar):
+    if zone.closed or not calendar.within(zone.open, case.at.utc_ms, tariff.time_zone, tariff.calendar):
         return rules.deny(case, Reason.CLOSED)
     if zone.free and calendar.within(zone.free, case.at.utc_ms, tariff.time_zone, tariff.calendar):
-        return rules.answered(case, Reason.ADMITTED, None)
+        return _free_of_charge(case)
     choice = rules.chosen(case)
     if isinstance(choice, Outcome):
         return choice
@@ -64,12 +64,20 @@ def activation(case: Case) -> Outcome:
 
 
 def stands_open(parameters: ParameterSet, zone_name: str, at: Instant) -> bool:
-    """Whether everybody enters this zone now without a ticket: its barrier may be left open."""
+    """Whether everybody enters this zone now, unasked and uncounted: its barrier may be left open."""
     zone, tariff = parameters.tariff.zones.get(zone_name, Zone()), parameters.tariff
-    if not zone.free or at.uncertainty_ms > parameters.policies.max_uncertainty_s * 1000:
+    is_shut = zone.closed or at.uncertainty_ms > parameters.policies.max_uncertainty_s * 1000
+    if is_shut or not zone.free or zone.most is not None:
         return False
     hours = (zone.open, zone.free)
     return all(calendar.within(one, at.utc_ms, tariff.time_zone, tariff.calendar) for one in hours)
+
+
+def _free_of_charge(case: Case) -> Outcome:
+    """Everybody enters without a ticket; where people inside are counted, they are now too."""
+    if _is_full_for(case, 1):
+        return rules.deny(case, Reason.ZONE_FULL)
+    return msgspec.structs.replace(rules.answered(case, Reason.ADMITTED, None), effects=_counted_in(case, 1))
 
 
 # --------------------------------------------------------------------------- the offer
@@ -123,10 +131,9 @@ def _effects(case: Case, product: Product, persons: int, booking: Booking | None
         found.append(Added(party=owner, id=f"quota:{product.id}", window=window, count=persons))
     if booking is not None:
         found.append(Added(party=party, id=f"slot:{booking.slot}", window=today, count=persons))
-    if any(other.after == case.zone for other in case.parameters.tariff.zones.values()) and case.zone:
+    if case.zone and any(case.zone in (other.after, other.before) for other in case.parameters.tariff.zones.values()):
         found.append(Added(party=party, id=f"been:{case.zone}", window=today, count=persons))
-    if zone.most is not None:
-        found.append(Added(party=zone_ref(case.zone), id=INSIDE, window=today, count=persons))
+    found.extend(_counted_in(case, persons))
     if zone.exit_tapped:
         found.append(Boarded(party=party, product=product.id))
     return tuple(found)
@@ -187,11 +194,12 @@ def is_outside(case: Case, offer: Offer) -> Outcome | None:
 
 
 def is_right_way(case: Case, offer: Offer) -> Outcome | None:
-    """A zone that is reached through another one only."""
+    """A zone that is reached through another one only, or left behind for the day with the next."""
     if case.zone and offer.product.zones and case.zone not in offer.product.zones:
         return rules.deny(case, Reason.NOT_ACCEPTED_HERE)
-    after = _zone(case).after
-    return rules.deny(case, Reason.WRONG_WAY) if after and not _count(case, f"been:{after}") else None
+    after, before = _zone(case).after, _zone(case).before
+    too_early, too_late = after and not _count(case, f"been:{after}"), before and _count(case, f"been:{before}")
+    return rules.deny(case, Reason.WRONG_WAY) if too_early or too_late else None
 
 
 def within_quota(case: Case, offer: Offer) -> Outcome | None:
@@ -207,11 +215,7 @@ def within_quota(case: Case, offer: Offer) -> Outcome | None:
 
 def is_not_full(case: Case, offer: Offer) -> Outcome | None:
     """So many people at once."""
-    most = _zone(case).most
-    kept = case.ledgers.get(zone_ref(case.zone), NOTHING)
-    today = _window(case, Period.DAY)
-    inside = next((one.count for one in kept.sums if one.id == INSIDE and one.window == today), 0)
-    return rules.deny(case, Reason.ZONE_FULL) if most is not None and inside + offer.persons > most else None
+    return rules.deny(case, Reason.ZONE_FULL) if _is_full_for(case, offer.persons) else None
 
 
 ENTRY_RULES: Sequence[rules.Rule] = (
@@ -236,8 +240,7 @@ def _leaving(case: Case) -> Outcome:
     holder = _holder(case)
     if holder is not None:
         effects.append(Alighted(party=holder))
-    if _zone(case).most is not None:
-        effects.append(Added(party=zone_ref(case.zone), id=INSIDE, window=_window(case, Period.DAY), count=-1))
+    effects.extend(_counted_in(case, -1))
     return Outcome(
         decision=rules.decision(case, Verdict.GRANT, Reason.EXITED),
         acts=(OpenGate(), Show(reason=Reason.EXITED)),
@@ -252,6 +255,28 @@ def _leaving(case: Case) -> Outcome:
 
 def _zone(case: Case) -> Zone:
     return case.parameters.tariff.zones.get(case.zone, Zone())
+
+
+def _counted_in(case: Case, persons: int) -> tuple[Effect, ...]:
+    """So many more people inside, where there is a limit to them."""
+    if _zone(case).most is None:
+        return ()
+    window = _window(case, Period.DAY)
+    return (Added(party=zone_ref(case.zone), id=_inside_since(case), window=window, count=persons),)
+
+
+def _is_full_for(case: Case, persons: int) -> bool:
+    """Whether so many more are too many at once."""
+    most, today, name = _zone(case).most, _window(case, Period.DAY), _inside_since(case)
+    kept = case.ledgers.get(zone_ref(case.zone), NOTHING)
+    inside = next((one.count for one in kept.sums if one.id == name and one.window == today), 0)
+    return most is not None and inside + persons > most
+
+
+def _inside_since(case: Case) -> str:
+    """The sum of who is inside: begun anew each service day, and when everybody was let out."""
+    out_ms = rules.emergency_ms(case)
+    return f"{INSIDE} since {out_ms}" if out_ms and _day(case, out_ms) == _day(case, case.at.utc_ms) else INSIDE
 
 
 def _party(case: Case) -> Ref:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from simulators.fold import Fold
-from terminal.core import entries, ledger
+from terminal.core import entries, ledger, reissuing
 from terminal.core.debit import Debit
 from terminal.core.entries import NOTHING, Alarm, BadEntry, Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
@@ -135,6 +135,10 @@ class SimulatedStore:
         """See the port."""
         count: int = await self._do(lambda: self._reissue(at), adds=True)
         return count
+
+    def needs_new_epoch(self) -> bool:
+        """See the port."""
+        return bool(self._to_reissue(here=True))
 
     def size(self) -> int:
         """See the port."""
@@ -283,12 +287,17 @@ class SimulatedStore:
             self._insert(Draft(fact=Alarm(kind=alarm, detail=why), at=at))
 
     def _reissue(self, at: Instant) -> int:
-        epoch, quarantine = self._head.name.epoch, self.disk.quarantine
-        told = [one for one in self.disk.stored if quarantine.get(one.name) == "conflict" and one.name.epoch != epoch]
+        told = self._to_reissue(here=False)
         for one in told:
-            self._insert(Draft(fact=entries.reissue(one.name, one.data), at=at))
-            del quarantine[one.name]
+            self._insert(Draft(fact=reissuing.reissue(one.name, one.data), at=at))
+            del self.disk.quarantine[one.name]
         return len(told)
+
+    def _to_reissue(self, *, here: bool) -> list[StoredEntry]:
+        """What is to be issued again, of this epoch or of the others."""
+        epoch, quarantine = self._head.name.epoch, self.disk.quarantine
+        curable = [one for one in self.disk.stored if quarantine.get(one.name) in reissuing.CURABLE]
+        return [one for one in curable if (one.name.epoch == epoch) == here]
 
     def _mark(self, receipt: Receipt) -> int:
         if not self.holds(EntryName(epoch=receipt.epoch, sequence=receipt.last), receipt.hash):
@@ -301,7 +310,7 @@ class SimulatedStore:
                 continue
             self.disk.receipted[stored.row] = refused.get(stored.name.sequence, "")
             if stored.name.sequence in refused:
-                self.disk.quarantine[stored.name] = refused[stored.name.sequence]
+                self.disk.quarantine[stored.name] = reissuing.kept_as(refused[stored.name.sequence], stored.data)
             marked += 1
         self._head = msgspec.structs.replace(self._head, unsent=self._head.unsent - marked)
         return marked

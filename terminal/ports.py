@@ -288,6 +288,9 @@ class Store(Protocol):
     async def reissue(self, at: Instant) -> int:
         """Issue again, in this epoch, some of what no receipt will cover under its name; how many. Raises StoreFull."""
 
+    def needs_new_epoch(self) -> bool:
+        """Whether something that is to be issued again stands in this very epoch: only a new one can carry it."""
+
     def size(self) -> int:
         """Bytes the entries and their projection take."""
 

@@ -11,8 +11,9 @@ import apsw
 from drivers.store import tables
 from terminal.core.entries import Receipt
 from terminal.core.model import EntryName
+from terminal.core.reissuing import CURABLE, kept_as
 
-BEHIND_DAMAGE, CONFLICT = "behind damage", "conflict"  # quarantined for a reason that issuing again cures
+_CURABLE = f"reason IN ({','.join('?' * len(CURABLE))})"
 
 
 def mark(db: apsw.Connection, receipt: Receipt) -> int:
@@ -26,7 +27,7 @@ def mark(db: apsw.Connection, receipt: Receipt) -> int:
         found = db.execute("SELECT data FROM entries WHERE row = ? AND receipt IS NULL", (row,)).fetchone()
         if found is None or not receipt.first <= refused.sequence <= receipt.last:
             continue
-        kept = (row, receipt.epoch, refused.sequence, refused.reason, found[0])
+        kept = (row, receipt.epoch, refused.sequence, kept_as(refused.reason, found[0]), found[0])
         db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
         db.execute("UPDATE entries SET receipt = 2 WHERE row = ?", (row,))
         marked += 1
@@ -38,11 +39,16 @@ def mark(db: apsw.Connection, receipt: Receipt) -> int:
 def to_reissue(db: apsw.Connection, epoch: bytes, limit: int) -> list[tuple[int, EntryName, bytes]]:
     """Quarantined entries, not of this epoch, that are to be issued again: (row, name, data), oldest first."""
     query = (
-        "SELECT row, epoch, sequence, data FROM quarantine WHERE reason IN (?, ?) AND epoch <> ? "
-        "ORDER BY abs(row) LIMIT ?"
+        f"SELECT row, epoch, sequence, data FROM quarantine WHERE {_CURABLE} AND epoch <> ? ORDER BY abs(row) LIMIT ?"
     )
-    found = db.execute(query, (CONFLICT, BEHIND_DAMAGE, epoch, limit))
+    found = db.execute(query, (*CURABLE, epoch, limit))
     return [(row, EntryName(epoch=of, sequence=sequence), data) for row, of, sequence, data in found]
+
+
+def stands_in(db: apsw.Connection, epoch: bytes) -> bool:
+    """Whether something of this very epoch waits to be issued again."""
+    query = f"SELECT 1 FROM quarantine WHERE {_CURABLE} AND epoch = ? LIMIT 1"
+    return db.execute(query, (*CURABLE, epoch)).fetchone() is not None
 
 
 def release(db: apsw.Connection, row: int) -> None:

@@ -17,10 +17,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
-from drivers.store import receipts, tables
+from drivers.store import tables
 from drivers.store.recovery import DATABASE, HEAD, LOG, SHARED, SUSPECT, connect, suspect, sync
 from drivers.store.schema import migrate
-from terminal.core.entries import NOTHING, BadEntry, Entry, Head, StoredEntry, advance, check_link, decode, entry_hash
+from terminal.core.entries import (
+    NOTHING,
+    BadEntry,
+    Entry,
+    Head,
+    StoredEntry,
+    advance,
+    check_link,
+    decode,
+    entry_hash,
+)
+from terminal.core.reissuing import BEHIND_DAMAGE
 
 UNFINISHED = "unfinished"  # a mark in a copy: its healthy prefix is not yet in the database's place
 COPIES = 5
@@ -167,7 +178,7 @@ def _set_aside(into: apsw.Connection, row: Row) -> None:
         return
     name = _try(lambda: decode(row.data).name, None)
     if name is not None:
-        kept = (-row.row, name.epoch, name.sequence, receipts.BEHIND_DAMAGE, row.data)  # its row will be another's
+        kept = (-row.row, name.epoch, name.sequence, BEHIND_DAMAGE, row.data)  # its row will be another's
         into.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
 
 

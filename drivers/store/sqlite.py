@@ -19,7 +19,7 @@ from pathlib import Path
 
 import apsw
 
-from drivers.store import recovery, salvage, tables
+from drivers.store import receipts, recovery, salvage, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import connect
 from drivers.store.schema import migrate
@@ -154,6 +154,11 @@ class SqliteStore:
         writer = self._owner
         count: int = await writer.do(lambda: writer.reissue(at), adds=True)
         return count
+
+    def needs_new_epoch(self) -> bool:
+        """See the port."""
+        with self._reading() as db:
+            return receipts.stands_in(db, self._owner.head.name.epoch)
 
     def uses(self, keys: Sequence[Ref], since_ms: int) -> Sequence[Use]:
         """See the port."""

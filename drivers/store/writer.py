@@ -43,9 +43,9 @@ from terminal.core.entries import (
     advance,
     begin_epoch,
     link,
-    reissue,
 )
 from terminal.core.model import Instant
+from terminal.core.reissuing import reissue
 from terminal.ports import Clock, StoreBroken, StoreFull
 
 REISSUE_AT_ONCE = 100

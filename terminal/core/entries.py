@@ -224,6 +224,7 @@ class Reissued(Value, frozen=True, tag="reissued"):
 
     was: EntryName
     data: bytes  # the encoded Entry
+    times: int = 1  # that it was issued again
 
 
 Fact = (
@@ -413,12 +414,6 @@ def begin_epoch(head: Head, epoch: bytes, why: str, at: Instant) -> tuple[Head, 
     fact = EpochBegan(previous=before, previous_hash=head.hash if before else NO_HASH, why=why)
     start = msgspec.structs.replace(head, name=EntryName(epoch=epoch, sequence=0), hash=NO_HASH)
     return start, Draft(fact=fact, at=at)
-
-
-def reissue(name: EntryName, data: bytes) -> Reissued:
-    """The fact that issues an entry again; one that was issued again already keeps its first name. Raises BadEntry."""
-    fact = decode(data).fact
-    return fact if isinstance(fact, Reissued) else Reissued(was=name, data=data)
 
 
 def kind_of(fact: Fact) -> str:

@@ -185,6 +185,10 @@ class Journal:
             self.grown.set()
         return count
 
+    def needs_new_epoch(self) -> bool:
+        """Whether something waits that only a new epoch can issue again."""
+        return self._store.needs_new_epoch()
+
     def size(self) -> int:
         """Bytes the entries take."""
         return self._store.size()

@@ -12,8 +12,8 @@ Laws of this file:
 - A batch that was too large, or was lost on the way, is cut smaller; each success cuts the next one larger again.
 - What head office will not take blocks nothing: a refused record goes to quarantine; a single record it finds too large
   is parked, stepped over, and offered again ever more seldom.
-- What does not count under its own name — head office holds another entry there, or it stood behind damage — is issued
-  again whole, in an epoch of its own.
+- What does not count under its own name — head office holds another entry there or beside it, or it stood behind
+  damage — is issued again whole, in another epoch, a few times at most: who refuses everything fills no journal.
 - A lasting trouble is told once an hour, and the refusal of an alarm is never told: no circle fills the journal.
 - A full disk stops no upload: what cannot be written down is logged.
 """
@@ -30,12 +30,13 @@ from terminal.core.batch import Batch, NotAReceipt, Statement
 from terminal.core.entries import Alarm, BadEntry, Decided, Entry, Receipt, StoredEntry, decode
 from terminal.core.model import Instant, Value
 from terminal.core.parameters import OfficeKeys
+from terminal.core.reissuing import MISPLACED
 from terminal.core.time import AGREE_MS, lowered_ms
 from terminal.ports import Clock, Office, OfficeError, StoreFull
 from terminal.runtime.journal import Journal
 
-CONFLICT = "conflict"  # head office holds another entry under this name
 ASK_AGAIN_S = 60.0  # where the journal's time is in doubt
+REISSUE_AGAIN_S = 60.0  # where the disk was full
 ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class Uploader:
         self._tried: set[int] = set()  # rows sent at least once, without a receipt
         self._parked: dict[int, Parked] = {}  # by row
         self._failures = 0
+        self._reissue_s: float | None = None  # when something may be issued again
         self._next_fork_s = 0.0
         self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
@@ -133,6 +135,8 @@ class Uploader:
     async def _something_to_send(self) -> None:
         """Wait for a new entry, or until a parked one, or the question for the time, is due."""
         dues_s = [parked.due_s for parked in self._parked.values()]
+        if self._reissue_s is not None:
+            dues_s.append(self._reissue_s)
         if self._is_behind():
             dues_s.append(self._asked_s + ASK_AGAIN_S)
         due_s = min(dues_s, default=None)
@@ -153,6 +157,7 @@ class Uploader:
     async def _round(self) -> bool:
         """One batch. False: nothing can be sent now. Raises OfficeError."""
         await self._ask_once()
+        await self._reissue()
         run = self._next()
         if not run:
             return False
@@ -222,26 +227,32 @@ class Uploader:
         if refused:
             more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
             await self._alarm("record_refused", f"entries {batch.epoch.hex()}/{', '.join(refused[:3])}{more}")
-        if any(one.reason == CONFLICT for one in receipt.refused):
-            await self._reissue(batch.epoch)
+        if any(one.reason in MISPLACED for one in receipt.refused):
+            self._reissue_s = self._clock.monotonic_s()
 
     def _late_in(self, batch: Batch) -> int:
         """How many rides of the batch arrived after they should have been paid."""
         now_ms = self._now().utc_ms
         return sum(_pay_by_ms(data) < now_ms for data in batch.entries)
 
-    async def _reissue(self, forked: bytes | None = None) -> None:
-        """Issue again what does not count under its own name; where this very epoch has forked, in a new one."""
+    async def _reissue(self) -> None:
+        """Issue again, when it is due, what does not count under its own name; what forked this epoch, in a new one."""
         now_s = self._clock.monotonic_s()
+        if self._reissue_s is None or now_s < self._reissue_s:
+            return
+        self._reissue_s = None
         try:
-            if forked == self._journal.head().name.epoch:
-                if now_s < self._next_fork_s:  # whoever sees conflicts everywhere does not fill the journal
-                    return
-                self._next_fork_s = now_s + ALARM_AGAIN_S
-                await self._begin_epoch("head office holds other entries under these names: an old disk came back")
             issued = await self._journal.reissue(self._now())
+            if self._journal.needs_new_epoch():
+                if now_s < self._next_fork_s:  # whoever sees conflicts everywhere does not fill the journal
+                    self._reissue_s = self._next_fork_s
+                else:
+                    await self._begin_epoch("head office holds other entries under these names: an old disk came back")
+                    self._next_fork_s = now_s + ALARM_AGAIN_S
+                    issued += await self._journal.reissue(self._now())
         except StoreFull:
             log.warning("not issued again", extra={"what": "the disk is full"})  # it waits in quarantine
+            self._reissue_s = now_s + REISSUE_AGAIN_S
             return
         if issued:
             log.warning("issued again", extra={"entries": issued})
@@ -269,7 +280,7 @@ class Uploader:
             except StoreFull as error:
                 raise OfficeError("a new epoch is needed, and the disk is full") from error
         self._asked = True
-        await self._reissue()
+        self._reissue_s = self._clock.monotonic_s()
 
     def _is_behind(self) -> bool:
         """Whether the clock stands far behind the journal: then head office is asked again, once a minute."""

@@ -285,27 +285,33 @@ class TestStore:
         await store.close()
 
     async def test_reissue(self, make: Make) -> None:
-        """A conflict is issued again in a later epoch, once and whole, also after a restart; other refusals are not."""
+        """What is misplaced is issued again in a later epoch, once and whole, also after a restart; nothing else is."""
         store = make()
         store.open("T1", at())
         for _ in range(4):
             await store.append(draft())
         told = [Refused(sequence=2, reason="conflict"), Refused(sequence=3, reason="unreadable")]
         conflicting = store.unsent(2, 1, 1000)[0]
-        await store.settle(receipt(store, 1, 5, *told, Refused(sequence=5, reason="conflict")))
-        assert await store.reissue(at()) == 0
+        await store.settle(receipt(store, 1, 5, *told, Refused(sequence=5, reason="chain_broken")))
+        assert await store.reissue(at()) == 0 and store.needs_new_epoch()
         await store.begin_epoch("head office is ahead", at())
         await store.close()
         store = make()
         store.open("T1", at())
+        assert not store.needs_new_epoch()
         assert [await store.reissue(at()), await store.reissue(at())] == [2, 0]
         facts = [decode(stored.data).fact for stored in store.unsent(8, 9, 1 << 20)]
         assert facts[0] == Reissued(was=conflicting.name, data=conflicting.data)
         assert isinstance(facts[1], Reissued) and facts[1].was.sequence == 5
         await store.settle(receipt(store, 1, 4, Refused(sequence=3, reason="conflict")))
-        await store.begin_epoch("and again", at())
-        assert await store.reissue(at()) == 1
-        assert decode(store.unsent(10, 9, 1 << 20)[-1].data).fact == facts[0]
+        for times in (2, 3):
+            assert store.needs_new_epoch()
+            await store.begin_epoch("and again", at())
+            assert await store.reissue(at()) == 1
+            fact = decode(store.unsent(10, 9, 1 << 20)[-1].data).fact
+            assert fact == Reissued(was=conflicting.name, data=conflicting.data, times=times)
+            await store.settle(receipt(store, 1, 3, Refused(sequence=3, reason="conflict")))
+        assert not store.needs_new_epoch(), "it would be issued again for ever"
         await store.close()
 
     async def test_prune(self, make: Make) -> None:

@@ -16,7 +16,6 @@ from terminal.core.entries import (
     EpochBegan,
     Fact,
     ParametersChanged,
-    Reissued,
     Sealed,
     Stopped,
     StoredEntry,
@@ -28,7 +27,6 @@ from terminal.core.entries import (
     entry_hash,
     kind_of,
     link,
-    reissue,
 )
 from terminal.core.model import EntryName
 from tests.journal_cases import NOON_MS, at, decided, draft
@@ -53,17 +51,6 @@ def test_round_trip() -> None:
     for one in (entry, sealed):
         assert decode(encode(one)) == one and encode(decode(encode(one))) == encode(one)
     assert entry_hash(data) == digest and len(digest) == 32
-
-
-def test_issued_again() -> None:
-    """The entry is carried whole under its old name, and never wrapped twice."""
-    (stored,) = chain(1)
-    fact = reissue(stored.name, stored.data)
-    assert fact == Reissued(was=stored.name, data=stored.data)
-    _, carrier, _ = link(draft(fact), "T1", START, NO_HASH)
-    assert reissue(EntryName(epoch=EPOCH, sequence=9), carrier) == fact
-    with pytest.raises(BadEntry):
-        reissue(stored.name, b"no entry")
 
 
 @given(st.binary(max_size=64))

@@ -17,6 +17,7 @@ import pytest
 from drivers.store.sqlite import SqliteStore
 from simulators.office import HeadOffice
 from simulators.phone import Phone
+from terminal.core import batch as batches
 from terminal.core.entries import Alarm, EpochBegan, Reissued, decode, entry_hash
 from terminal.core.model import EntryName
 from terminal.runtime.journal import Journal
@@ -97,12 +98,67 @@ async def test_yesterdays_image(tmp_path: Path, ahead: bool) -> None:
     assert next(fact.kind for fact in facts if isinstance(fact, Alarm)) == "new_epoch"
     assert any(isinstance(fact, Reissued) for fact in facts)
     office = server.office
-    assert lost({*today, *restored}, office) == []
-    assert set(riders(office).values()) == {1} and len(riders(office)) == (21 if ahead else 31)
-    assert office.status()["duplicates"] == 0 and office.counts.conflicts > 0
-    while office.audit(100):
-        pass
-    assert (office.counts.evidence_bad, office.status()["evidence_waiting"]) == (0, 0)
+    assert office.counts.conflicts > 0
+    assert_counted_once({*today, *restored}, office, 21 if ahead else 31)
+
+
+@pytest.mark.parametrize("past", [0, 1, 5], ids=lambda past: f"restarted {past} entries behind head office's last")
+async def test_an_image_restarted_where_head_office_stopped(tmp_path: Path, past: int) -> None:
+    """Fresh entries go first: head office meets the next number before it meets the conflict in front of it."""
+    keys = Keys(tmp_path)
+    directory = tmp_path / "journal"
+    today = await yesterday_and_today(keys, directory)
+    box = Box(keys, directory, 1)  # nobody listens there
+    await box.rides(*range(16, 22))
+    for _ in range(past):
+        await box.journal.append(walked(box.journal.head().name), at())
+    assert box.journal.head().name.sequence == len(today) + past
+    await box.switch_off()
+    server, port = await serve(keys)
+    box = Box(keys, directory, port)
+    await box.rides(*range(22, 26))
+    await box.upload()
+    await box.rides(26)
+    await box.upload()
+    restored = await box.switch_off()
+    await server.stop()
+    refused = reasons(server.office)
+    assert refused["conflict"] > 0 and refused["chain_broken"] == (past == 0)
+    assert_counted_once({*today, *restored}, server.office, 27)
+
+
+async def test_an_image_that_runs_up_to_what_overtook_its_backlog(tmp_path: Path) -> None:
+    """Head office held today's fresh entries and not yet the backlog before them; the image writes over that edge."""
+    keys = Keys(tmp_path)
+    directory, image = tmp_path / "journal", tmp_path / "image"
+    server, port = await serve(keys)
+    box = Box(keys, directory, port)
+    await box.rides(*range(5))
+    await box.upload()
+    await box.switch_off()
+    shutil.copytree(directory, image)
+    box = Box(keys, directory, 1)
+    await box.rides(*range(5, 10))  # a backlog nobody will ever see
+    edge = box.journal.head()
+    await box.switch_off()
+    box = Box(keys, directory, 1)
+    await box.rides(*range(10, 14))
+    fresh = box.journal.unsent(edge.row + 1, 500, 1 << 20)
+    server.office.receive(TERMINAL, batches.encode(batches.cut(TERMINAL, fresh)))
+    await box.switch_off()
+    shutil.rmtree(directory)
+    image.rename(directory)
+    box = Box(keys, directory, 1)
+    await box.rides(*range(20, 32))
+    await box.switch_off()
+    box = Box(keys, directory, port)
+    await box.rides(32)
+    await box.upload()
+    restored = await box.switch_off()
+    await server.stop()
+    refused = reasons(server.office)
+    assert refused["conflict"] > 0 and refused["chain_broken"] > 0
+    assert_counted_once({stored.data for stored in fresh} | {*restored}, server.office, 5 + 4 + 13)
 
 
 async def yesterday_and_today(keys: Keys, directory: Path) -> list[bytes]:
@@ -122,6 +178,21 @@ async def yesterday_and_today(keys: Keys, directory: Path) -> list[bytes]:
     shutil.rmtree(directory)
     image.rename(directory)
     return today
+
+
+def reasons(head_office: HeadOffice) -> Counter[str]:
+    """Why head office kept records aside."""
+    return Counter(reason for (reason,) in head_office.db.execute("SELECT reason FROM aside"))
+
+
+def assert_counted_once(written: set[bytes], head_office: HeadOffice, rides: int) -> None:
+    """Nothing double, nothing lost, and the evidence of every ride opens."""
+    assert [type(decode(data).fact).__name__ for data in lost(written, head_office)] == []
+    assert set(riders(head_office).values()) == {1} and len(riders(head_office)) == rides
+    assert head_office.status()["duplicates"] == 0
+    while head_office.audit(100):
+        pass
+    assert (head_office.counts.evidence_bad, head_office.status()["evidence_waiting"]) == (0, 0)
 
 
 def lost(written: set[bytes], head_office: HeadOffice) -> list[bytes]:

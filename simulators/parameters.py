@@ -105,7 +105,10 @@ TARIFF = Tariff(
         ),
     ),
     fares={"trip": FareTable(measure=Measure.STAGES, bands=STAGES, tap_out=TapOut(longest_s=4 * 3600))},
-    lines={"7": Line(stops=tuple(Stop(id=f"{n}", stage=n, code=f"0007000{n}") for n in (1, 2, 3)))},
+    lines={
+        "7": Line(stops=tuple(Stop(id=f"{n}", stage=n, code=f"0007000{n}") for n in (1, 2, 3))),
+        "12": Line(stops=tuple(Stop(id=name) for name in ("East Gate", "Museum", "Market", "North Station"))),
+    },
 )
 
 

@@ -222,6 +222,7 @@ class Terminal:
             runs["panel"] = CommandSocket(parts.panel, self.commands.ask).run
         if parts.console is not None:
             parts.console.status = self.status
+            parts.console.works(self.commands.ask, self.commands.sheet)
             runs["console"] = parts.console.run
         for name, run in runs.items():
             health = DeviceHealth(name)

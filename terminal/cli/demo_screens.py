@@ -25,7 +25,12 @@ def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str
     ports: dict[str, int] = {}
     for name in configs:
         ports[name] = free_port(max([first_port, *(port + 1 for port in ports.values())]))
-    lanes = {name: tomllib.loads(text)["lanes"] for name, text in configs.items()}
+    settings = {name: tomllib.loads(text) for name, text in configs.items()}
+    lanes = {name: found["lanes"] for name, found in settings.items()}
+    works = {
+        name: "panel" in found and any(lane["service"] not in VISITS for lane in found["lanes"].values())
+        for name, found in settings.items()
+    }
     index = next(iter(configs))
     links = {
         lane: f"http://{HOST}:{ports[name]}/{_page(table['service'])}?{urlencode({'lane': lane})}"
@@ -33,7 +38,14 @@ def sections(configs: Mapping[str, str], first_port: int) -> tuple[dict[str, str
         if name != index
         for lane, table in lanes[name].items()
     }
-    found = {name: _section(port, links if name == index else {}, spoken) for name, port in ports.items()}
+    links |= {
+        f"panel of {settings[name]['terminal']['id']}": f"http://{HOST}:{ports[name]}/panel"
+        for name in configs
+        if name != index and works[name]
+    }
+    found = {
+        name: _section(port, links if name == index else {}, spoken, works=works[name]) for name, port in ports.items()
+    }
     return found, f"http://{HOST}:{ports[index]}/"
 
 
@@ -55,7 +67,8 @@ def free_port(first: int) -> int:
     raise OSError("no port is free")
 
 
-def _section(port: int, links: Mapping[str, str], voices: list[str]) -> str:
+def _section(port: int, links: Mapping[str, str], voices: list[str], *, works: bool) -> str:
     """JSON's strings are TOML's."""
     told = ", ".join(f"{json.dumps(name)} = {json.dumps(address)}" for name, address in links.items())
-    return f"\n[console]\nport = {port}\nvoices = {json.dumps(voices)}\nlinks = {{ {told} }}\n"
+    panel = json.dumps(works)
+    return f"\n[console]\nport = {port}\npanel = {panel}\nvoices = {json.dumps(voices)}\nlinks = {{ {told} }}\n"

@@ -48,9 +48,14 @@ class Pages:
         """The touch pages of one kiosk."""
         return self._filled("kiosk.html", lane=lane, lost=json.dumps(lost(), ensure_ascii=False))
 
-    def index(self, screens: Sequence[tuple[str, str]], links: Mapping[str, str]) -> str:
+    def panel(self) -> str:
+        """The panel of whoever works here."""
+        return self._filled("panel.html")
+
+    def index(self, screens: Sequence[tuple[str, str]], links: Mapping[str, str], *, panel: bool) -> str:
         """Links to every screen: (kind, lane) of this terminal, and other terminals' by address."""
         own = {lane: f"/{kind}?{urlencode({'lane': lane})}" for kind, lane in screens}
+        own |= {f"panel of {self._known['terminal']}": "/panel"} if panel else {}
         rows = "\n".join(_row(name, address) for name, address in (own | dict(links)).items())
         return self._filled("index.html", rows=rows, raw=("rows",))
 
@@ -62,8 +67,8 @@ class Pages:
 
 
 def _row(name: str, address: str) -> str:
-    """One screen in the index; a display in each language, a kiosk has a button for that."""
-    if "/kiosk?" in address:
+    """One screen in the index; a display in each language, a kiosk has a button for that, a panel speaks both."""
+    if "/kiosk?" in address or address.endswith("/panel"):
         return f'<li><h2>{escape(name)}</h2><p><a href="{escape(address)}">中文 / English</a></p></li>'
     join = "&" if "?" in address else "?"
     said = {"both": "中文 + English", "zh": "中文", "en": "English"}

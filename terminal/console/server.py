@@ -20,6 +20,7 @@ from aiohttp import web
 
 from terminal.console.guard import HEADERS, Doorkeeper, Guard
 from terminal.console.pages import LANGUAGES, Pages
+from terminal.console.panel import Ask, Asked, Panel, SheetNow
 from terminal.console.picture import resting
 from terminal.console.rules import ConsoleRules
 from terminal.console.screens import Newest, Screen
@@ -47,6 +48,7 @@ class Console:
         self._pages = Pages(terminal, self._guard.token, self._boot, voices=bool(rules.voices))
         self._screens: dict[str, Screen] = {}
         self._kiosks: dict[str, TouchScreen] = {}
+        self._panel: Panel | None = None
         self._streams = 0
 
     def screen(self, lane: str, service: str) -> Screen:
@@ -58,6 +60,10 @@ class Console:
         """The touch pages of a kiosk: a Screen."""
         self._kiosks[lane] = TouchScreen(lane, self._clock)
         return self._kiosks[lane]
+
+    def works(self, ask: Ask, sheet: SheetNow) -> None:
+        """Commands may be asked from now on: there is a panel, where the rules want one."""
+        self._panel = Panel(ask, sheet) if self._rules.panel else None
 
     def figures(self) -> dict[str, Any]:
         """Figures for the status."""
@@ -74,6 +80,9 @@ class Console:
         app.router.add_get("/kiosk", self._kiosk)
         app.router.add_get("/kiosk/events", self._kiosk_events)
         app.router.add_post("/press", self._press)
+        app.router.add_get("/panel", self._panel_page)
+        app.router.add_get("/panel/events", self._panel_events)
+        app.router.add_post("/ask", self._ask)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/voice/{language}/{name}", self._voice)
         runner = web.AppRunner(
@@ -113,13 +122,17 @@ class Console:
 
     async def _index(self, request: web.Request) -> web.StreamResponse:
         screens = [*(("display", lane) for lane in self._screens), *(("kiosk", lane) for lane in self._kiosks)]
-        return _html(self._pages.index(screens, self._rules.links))
+        return _html(self._pages.index(screens, self._rules.links, panel=self._rules.panel))
 
     async def _display(self, request: web.Request) -> web.StreamResponse:
         return _html(self._pages.display(_asked(request, self._screens).lane, self._language(request)))
 
     async def _kiosk(self, request: web.Request) -> web.StreamResponse:
         return _html(self._pages.kiosk(_beside(request, self._kiosks).lane))
+
+    async def _panel_page(self, request: web.Request) -> web.StreamResponse:
+        self._worked(request)
+        return _html(self._pages.panel())
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         found = self._pages.file(request.match_info["name"])
@@ -155,6 +168,21 @@ class Console:
             raise web.HTTPNotFound
         return web.Response(status=204 if kiosk.touched(touched) else 409)
 
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        """A command, and its answer: {"ok": true, "answer": {…}} or {"ok": false, "what": …, "hint": …}."""
+        panel = self._worked(request)
+        try:
+            asked = msgspec.json.decode(await request.read(), type=Asked)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise web.HTTPBadRequest(text="no command") from error
+        return web.json_response(await panel.answer(asked))
+
+    def _worked(self, request: web.Request) -> Panel:
+        """The panel, for a browser on this machine."""
+        if self._panel is None or not _is_beside(request):
+            raise web.HTTPNotFound
+        return self._panel
+
     # ----------------------------------------------------------------------- streams
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -162,6 +190,9 @@ class Console:
 
     async def _kiosk_events(self, request: web.Request) -> web.StreamResponse:
         return await self._streamed(request, _beside(request, self._kiosks))
+
+    async def _panel_events(self, request: web.Request) -> web.StreamResponse:
+        return await self._streamed(request, self._worked(request))
 
     async def _streamed(self, request: web.Request, screen: Newest) -> web.StreamResponse:
         if self._streams >= MOST_STREAMS:

@@ -20,11 +20,12 @@ from terminal.core.fares.sentences import amount
 from terminal.core.ledger import EMERGENCY, SHIFT, Where
 from terminal.core.model import EntryName, GateSignal, Reason, Show, Use, UseState
 from terminal.core.route import DOWN, neighbour
-from terminal.core.tariff import Measure
 from terminal.core.time import age_ms
 from terminal.ports import StoreFull
 from terminal.runtime.lane import Lane
 from terminal.runtime.not_done import NotDone as NotDone  # noqa: PLC0414  # taken from here
+from terminal.runtime.sheet import Sheet as Sheet  # noqa: PLC0414  # taken from here
+from terminal.runtime.sheet import keys_of, sheet
 from terminal.runtime.site import Site
 from terminal.runtime.vehicle import Vehicle
 
@@ -82,6 +83,10 @@ class Commands:
         except StoreFull as error:
             raise NotDone(f"{command} was not written: {error}", "free the disk, then ask again") from error
 
+    def sheet(self) -> Sheet:
+        """What a panel shows."""
+        return sheet(self._site, self._vehicle, tuple(self._lanes.values()))
+
     # ----------------------------------------------------------------------- the shift
 
     async def sign_on(self, who: str, line: str, direction: str = "up") -> Answer:
@@ -129,9 +134,9 @@ class Commands:
 
     async def key(self, who: str, name: str = "") -> Answer:
         """The fare chosen for who boards from now on; without a name none is."""
-        keys = {key for table in self._site.parameters.tariff.fares.values() for key in _keys(table)}
+        keys = keys_of(self._site.parameters.tariff)
         if name and name not in keys:
-            raise NotDone(f"no fare key {name!r}", f"keys: {', '.join(sorted(keys)) or 'none'}")
+            raise NotDone(f"no fare key {name!r}", f"keys: {', '.join(keys) or 'none'}")
         return await self._move(who, msgspec.structs.replace(self._site.where, key=name))
 
     # ----------------------------------------------------------------------- riders
@@ -241,10 +246,6 @@ class Commands:
     def _here(self) -> Answer:
         where: Answer = msgspec.to_builtins(self._site.where)
         return {name: value for name, value in where.items() if name != "run"}
-
-
-def _keys(table: Any) -> tuple[str, ...]:
-    return tuple(table.keys) if table.measure is Measure.KEY else ()
 
 
 def _proof(name: EntryName) -> str:

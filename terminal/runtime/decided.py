@@ -12,6 +12,7 @@ import msgspec
 
 from terminal.core.entries import Decided
 from terminal.core.model import (
+    Amount,
     Credential,
     EntryName,
     Instant,
@@ -25,7 +26,10 @@ from terminal.core.model import (
     UseState,
     Verdict,
 )
+from terminal.core.money import money
 from terminal.core.phrases import display
+from terminal.core.screen import Language
+from terminal.runtime.site import Latest
 
 if TYPE_CHECKING:
     from terminal.runtime.card_doubts import Tap
@@ -120,6 +124,25 @@ def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committ
             "at_ns": presentation.at.monotonic_ns,
             "committed_ns": round(committed_s * 1e9),
         },
+    )
+
+
+def latest_of(outcome: Outcome, lane: str, at: Instant, currency: str) -> Latest:
+    """The same, for the panel of whoever works here."""
+    told = next((display(act.reason, act.values) for act in outcome.acts if isinstance(act, Show)), None)
+    charge = outcome.charge
+    paid = None if charge is None else Amount(minor=charge.amount_fen, currency=currency)
+    return Latest(
+        at_ms=at.utc_ms,
+        lane=lane,
+        granted=outcome.decision.granted,
+        reason=outcome.decision.reason.value,
+        zh="" if told is None else told.zh,
+        en="" if told is None else told.en,
+        product="" if charge is None else charge.product,
+        persons=outcome.persons,
+        charge_zh="" if paid is None else money(paid, Language.ZH),
+        charge_en="" if paid is None else money(paid, Language.EN),
     )
 
 

@@ -58,7 +58,7 @@ from terminal.ports import (
 from terminal.runtime.attention import Attention
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.card_path import CardParts, CardPath
-from terminal.runtime.decided import evidence_of, fact_of, tell, unread, use_of
+from terminal.runtime.decided import evidence_of, fact_of, latest_of, tell, unread, use_of
 from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages, Right
 from terminal.runtime.site import Site
@@ -158,6 +158,7 @@ class Lane:
         heard = presentation if tap is None else msgspec.structs.replace(presentation, at=tap.last_heard())
         await self._act(outcome, entry, heard)
         tell(outcome, entry.name, presentation, committed_s)
+        site.latest = latest_of(outcome, self.rules.name, at, site.parameters.tariff.currency)
         return outcome
 
     def _honoured(self, outcome: Outcome, tap: Tap | None) -> AbstractContextManager[None]:

@@ -16,7 +16,7 @@ import msgspec
 
 from terminal.core import history
 from terminal.core.ledger import Ledger, Where
-from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use, UseState
+from terminal.core.model import Credential, EntryName, GateSignal, History, Instant, Reading, Ref, Use, UseState, Value
 from terminal.core.parameters import ParameterSet
 from terminal.ports import Clock
 from terminal.runtime.journal import Journal
@@ -32,6 +32,21 @@ class Honoured(NamedTuple):
     until_s: float  # monotonic; infinite while its entry is on its way to the disk
 
 
+class Latest(Value, frozen=True):
+    """The newest tap, for whoever works here; it names no rider."""
+
+    at_ms: int
+    lane: str
+    granted: bool
+    reason: str
+    zh: str  # what the rider was told
+    en: str
+    product: str = ""  # the class of who tapped
+    persons: int = 1
+    charge_zh: str = ""
+    charge_en: str = ""
+
+
 class Site:
     """The shared memory of a terminal's lanes."""
 
@@ -45,6 +60,7 @@ class Site:
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
         self.where = Where()  # where the vehicle stands; replaced whole
         self.card_terminals: set[str] = set()  # of all secure modules here, as a purse's trip names them
+        self.latest: Latest | None = None
         self.asked = ("", 0.0)  # what a person asked about the next card, until when
         self._pending: list[Use] = []
         self._honoured: dict[EntryName, Honoured] = {}

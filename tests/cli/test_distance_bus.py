@@ -71,6 +71,15 @@ class Bus:
         self.gnss = Receiver(place / "gnss", baud=115_200)
         self._place = place
 
+    @property
+    def screens(self) -> str:
+        """Where its pages are; "" while they are nowhere."""
+        try:
+            status = json.loads((self._place / "s" / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return ""
+        return str(status.get("console", {}).get("address", ""))
+
     async def driver(self, *words: str) -> dict[str, Any]:
         """What the driver asks; the answer."""
         question = {"who": "7", "do": words[0], "with": list(words[1:])}
@@ -81,15 +90,15 @@ class Bus:
 
 
 @asynccontextmanager
-async def running(place: Path) -> AsyncIterator[Bus]:
-    """The terminal as a process, ready; ended in the end."""
+async def running(place: Path, more: str = "", **tables: Any) -> AsyncIterator[Bus]:
+    """The terminal as a process, ready; ended in the end. `more` of its settings, other `tables` of its tariff."""
     authority = pki.Authority(place / "pki")
     authority.issue("bus-1")
-    tariff = json.loads(TARIFF.read_text(encoding="utf-8")) | {"lines": {"12": {"stops": STOPS}}}
+    tariff = json.loads(TARIFF.read_text(encoding="utf-8")) | {"lines": {"12": {"stops": STOPS}}} | tables
     office = ParameterOffice(place / "parameters", pki.write_office_keys(place / "office-keys"))
     office.tariff = msgspec.json.decode(json.dumps(tariff), type=Tariff)
     office.publish(time.time_ns() // 10**6)
-    (place / "site.toml").write_text(SITE, encoding="utf-8")
+    (place / "site.toml").write_text(SITE + more, encoding="utf-8")
     bus = Bus(place)
     wires = (bus.front.wire, bus.rear.wire, bus.gnss.wire)
     for wire in wires:

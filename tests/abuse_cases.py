@@ -16,6 +16,7 @@ OFFICE, UPLOADER, SETTINGS = f"{DRIVERS}office_https.py", "tests/runtime/test_up
 TWO = f"{STORIES}two_terminals.py"
 PARK, BUS, OFFLINE = f"{STORIES}park.py", f"{STORIES}bus.py", f"{STORIES}offline.py"
 PARAMETERS, CUTS, CANARY = f"{CORE}parameters_load.py", "tests/rigs/test_cuts.py", "tests/test_canary.py"
+SCHEMA = f"{DRIVERS}schema.py"
 SLOT, PRESENTED = "tests/contracts/test_card_slot.py", "tests/contracts/test_card_presentations.py"
 CARDS = "tests/test_card_abuse.py"
 FAULTS = "tests/rigs/test_faults.py"
@@ -65,6 +66,9 @@ CODE_CASES = {
             "test_what_is_no_point_of_the_curve_is_no_key",
             "test_a_holders_key_off_the_curve_is_refused_though_the_issuer_signed_it",
         )
+        + _in(
+            RIDE, "test_a_user_key_that_is_no_point_signs_nothing", "test_a_root_that_is_no_point_vouches_for_nothing"
+        )
         + _in(f"{CORE}sm2.py", "test_what_is_no_point_is_no_key")
         + _in(f"{CORE}signatures.py", "test_ed25519_points_of_low_order_are_no_keys")
         + _in(PARAMETERS, "test_a_set_with_one_fault_is_refused_whole"),
@@ -106,7 +110,9 @@ CODE_CASES = {
     ),
     15: Case(
         "generated in the future → refused beyond the skew; taken within it, and the difference kept",
-        _in(CODES, "test_a_generation_time_within_the_skew_is_taken_and_kept") + _in(RIDE, "test_freshness"),
+        _in(CODES, "test_a_generation_time_within_the_skew_is_taken_and_kept")
+        + _in(HOSTILE, "test_how_far_a_phones_clock_stood_from_ours_can_be_read_from_the_entry")
+        + _in(RIDE, "test_freshness"),
     ),
     16: Case(
         "a life that ends before it begins, of 292 years, negative, beyond 2^53 → refused, or bounded by our clamp",
@@ -270,6 +276,7 @@ STORAGE_CASES = {
     46: Case(
         "the disk is full → refused before the gate; reading, uploading and receipts go on",
         _in(SQLITE, "test_full_disk", "test_a_journal_that_filled_its_disk_makes_room_by_itself")
+        + _in(FAULTS, "test_a_tap_whose_disk_fails", "test_opening_on_hope_is_noticed")
         + _in(PARK, "test_a_full_disk_keeps_the_gate_shut_until_there_is_room")
         + _in(PARK, "test_a_terminal_starts_on_a_full_disk_and_makes_room_by_uploading"),
     ),
@@ -296,12 +303,18 @@ STORAGE_CASES = {
     ),
     51: Case(
         "log deleted or of yesterday, header zeroed, database empty → damage, never a silent fresh start",
-        _in(SQLITE, "test_lost_files", "test_shortened_log"),
+        _in(SQLITE, "test_lost_files", "test_shortened_log", "test_a_ruined_index_of_the_log_counts_for_nothing")
+        + _in(
+            "tests/rigs/test_damage.py",
+            "test_damage_is_noticed_or_changes_nothing",
+            "test_sqlite_alone_notices_nothing",
+        ),
     ),
     52: Case(
         "an old disk image comes back → noticed at head office, a new epoch, nothing double, nothing lost",
         _in(OFFLINE, "test_an_old_disk_is_noticed_by_head_office")
-        + _in(UPLOADER, "test_an_old_disk_image_begins_a_new_epoch_and_nothing_is_double_or_lost"),
+        + _in(UPLOADER, "test_an_old_disk_image_begins_a_new_epoch_and_nothing_is_double_or_lost")
+        + _in(f"{STORIES}restored_disk.py", "test_yesterdays_image"),
     ),
     53: Case(
         "weeks of backlog → a tap asks and the uploader takes with the same work as on the first day",
@@ -314,7 +327,13 @@ STORAGE_CASES = {
     ),
     55: Case(
         "an older schema → brought forward, whole or not at all; a newer one → refused",
-        _in(SQLITE, "test_a_journal_of_the_first_schema_is_brought_forward", "test_newer_schema"),
+        _in(
+            SCHEMA,
+            "test_every_version_has_its_journal",
+            "test_an_older_journal_goes_on",
+            "test_a_migration_that_is_cut",
+        )
+        + _in(SQLITE, "test_newer_schema"),
     ),
 }
 
@@ -331,7 +350,9 @@ CLOCK_CASES = {
     ),
     58: Case(
         "started with a dead clock and no network → from the journal's time on, flagged, told",
-        _in(CLOCK, "test_a_dead_clock_at_the_start_begins_at_the_journal"),
+        _in(CLOCK, "test_a_dead_clock_at_the_start_begins_at_the_journal")
+        + _in("tests/contracts/test_store.py", "TestStore::test_floors")
+        + _in(RECOVERY, "test_damage_and_a_dead_clock_take_no_time_back"),
     ),
     59: Case(
         "a jump, a leap second, DST in the middle of a batch → the same bytes, waits unaffected",
@@ -341,7 +362,8 @@ CLOCK_CASES = {
     60: Case(
         "the process stands still for minutes → what waited is dropped, no gate opens late",
         _in(READER, "TestTrouble::test_what_came_while_the_process_stood_still_is_dropped")
-        + _in(GATE, "TestGate::test_stale_order_is_never_sent"),
+        + _in(GATE, "TestGate::test_stale_order_is_never_sent")
+        + _in("tests/rigs/test_stopped.py", "test_a_terminal_that_stood_still_opens_for_nobody_who_left"),
     ),
 }
 

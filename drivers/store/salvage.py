@@ -6,6 +6,7 @@ Laws of this file:
 - The healthy prefix goes into a new file, which takes the old one's place whole. Until a new epoch has begun the mark
   stays, so that a power cut in between is damage again, mended from the first copy, never a silent fresh start.
 - An entry behind the damage that is whole by itself is not thrown away: it waits in quarantine to be issued again.
+- Time goes on from the newest entry that is whole, behind the damage too: damage revives no code.
 - Nothing that cannot be read stands in the way of what can.
 """
 
@@ -48,8 +49,11 @@ class Row(NamedTuple):
     receipt: int | None
 
 
-def salvage(directory: Path, at_ms: int, why: str) -> Path:
-    """Keep a copy, put the healthy prefix in the database's place; where the copy lies. Raises OSError, apsw.Error."""
+def salvage(directory: Path, at_ms: int, why: str) -> int:
+    """Keep a copy, put the healthy prefix in the database's place. Raises OSError, apsw.Error.
+
+    Returns the floor of time, Unix milliseconds: of every entry that is whole by itself, behind the damage too.
+    """
     suspect(directory, why)
     copy = _unfinished(directory) or _keep(directory, at_ms)
     fresh = directory / "journal.new"
@@ -57,14 +61,14 @@ def salvage(directory: Path, at_ms: int, why: str) -> Path:
     db = connect(fresh, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     migrate(db)
     with db:
-        _copy_healthy(copy / DATABASE, db)
+        floor_ms = _copy_healthy(copy / DATABASE, db)
     db.close()
     for name in (LOG, SHARED):  # an old log over a new database would be the next damage
         (directory / name).unlink(missing_ok=True)
     os.replace(fresh, directory / DATABASE)
     sync(directory)
     (copy / UNFINISHED).unlink(missing_ok=True)
-    return copy
+    return floor_ms
 
 
 def finish(directory: Path) -> None:
@@ -105,21 +109,21 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
-    """Entries that verify, from the oldest on, with their receipts; the projection is folded anew."""
+def _copy_healthy(damaged: Path, into: apsw.Connection) -> int:
+    """Entries that verify, from the oldest on, with their receipts; the projection is folded anew. The time's floor."""
     try:
         db = connect(damaged, apsw.SQLITE_OPEN_READONLY)
     except apsw.Error:
-        return
+        return 0
     try:
         last = _copy_beside(db, into)
         known = {epoch for (epoch,) in into.execute("SELECT epoch FROM epochs").fetchall()}
-        healthy = True
+        healthy, beyond = True, NOTHING
         for row in _rows(db, last.row):
             entry = _follower(row, last) if healthy else None
             if entry is None:
                 healthy = False
-                _set_aside(into, row)
+                beyond = _set_aside(into, row, beyond)
                 continue
             if entry.name.epoch not in known and entry.name.sequence > 1:  # its beginning was pruned
                 into.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row.row - entry.name.sequence + 1))
@@ -129,6 +133,8 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> None:
             last = advance(last, entry, row.digest)
         tables.projected_up_to(into, last.row)
         tables.remember_at_least(into, last)
+        tables.forget_lowering_behind(into, last)
+        return max(last.floor_ms, beyond.floor_ms)
     finally:
         db.close()
 
@@ -172,14 +178,16 @@ def _follower(row: Row, last: Head) -> Entry | None:
         return None
 
 
-def _set_aside(into: apsw.Connection, row: Row) -> None:
-    """An entry behind the damage, whole by itself and without a receipt, waits to be issued again."""
-    if row.receipt is not None or entry_hash(row.data) != row.digest:
-        return
-    name = _try(lambda: decode(row.data).name, None)
-    if name is not None:
+def _set_aside(into: apsw.Connection, row: Row, beyond: Head) -> Head:
+    """An entry behind the damage, whole by itself and without a receipt, waits to be issued again. What follows it."""
+    entry = _try(lambda: decode(row.data), None) if entry_hash(row.data) == row.digest else None
+    if entry is None:
+        return beyond
+    if row.receipt is None:
+        name = entry.name
         kept = (-row.row, name.epoch, name.sequence, BEHIND_DAMAGE, row.data)  # its row will be another's
         into.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
+    return advance(beyond, entry, row.digest)
 
 
 def _try(read: Callable[[], T], otherwise: T) -> T:

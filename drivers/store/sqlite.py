@@ -30,6 +30,7 @@ from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
 from terminal.core.ledger import Ledger
 from terminal.core.loans import Waiting
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
+from terminal.core.time import not_before
 from terminal.ports import Clock, Store, StoreBroken, StoreInUse
 
 LOG_BYTES, CHUNK = 4 << 20, 1 << 16  # of 200 commits, with room for what rides along
@@ -74,7 +75,7 @@ class SqliteStore:
         head_file = HeadFile(self.directory / recovery.HEAD)
         damage = recovery.examine(self.directory, head_file.read())
         if damage is not None:
-            salvage.salvage(self.directory, at.utc_ms, damage)
+            at = not_before(at, salvage.salvage(self.directory, at.utc_ms, damage))
         db = connect(self.directory / recovery.DATABASE, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         _require(db, "journal_mode", "WAL", "wal")
         _require(db, "synchronous", "FULL", 2)

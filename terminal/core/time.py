@@ -13,6 +13,8 @@ Laws of this file:
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from terminal.core.model import Instant, Reading, TimeSource, Value
 
 UNSYNCHRONISED_MS = 16_000  # what the kernel itself takes for a clock nobody has set right (adjtimex(2))
@@ -45,6 +47,13 @@ def settle(reading: Reading, floor_ms: int, since: Floor | None = None) -> Insta
         source=TimeSource.FLOOR if behind else TimeSource.SYSTEM,
         monotonic_ns=reading.monotonic_ns,
     )
+
+
+def not_before(at: Instant, floor_ms: int) -> Instant:
+    """The same instant, or the floor where it lies behind."""
+    if at.utc_ms >= floor_ms:
+        return at
+    return msgspec.structs.replace(at, utc_ms=floor_ms, source=TimeSource.FLOOR)
 
 
 def lowered_ms(reading: Reading, floor_ms: int, office_ms: int) -> int | None:

@@ -245,6 +245,7 @@ def test_every_truncation_of_either_form_is_refused() -> None:
     """A token cut short anywhere is refused, down to nothing."""
     code, good = full().code(NOW_S), known()
     for whole in (code, text(code)):
+        assert reason(whole, parameters=good) is None
         for length in range(len(whole)):
             assert reason(whole[:length], parameters=good) is not None, length
 

@@ -33,7 +33,7 @@ def test_what_is_encoded_is_decoded(value: object) -> None:
         ("indefinite string", "5f4101ff"),
         ("a duplicate key", "a201010102"),
         ("keys out of order", "a202000100"),
-        ("sorted by length first, as RFC 7049 did", "a3186400616100200a"),
+        ("sorted by length first, as RFC 7049 did", "a22000186400"),
         ("trailing bytes", "0101"),
         ("a float", "fb3ff0000000000000"),
         ("not a number", "f97e00"),
@@ -51,6 +51,7 @@ def test_what_is_encoded_is_decoded(value: object) -> None:
 )
 def test_anything_else_is_refused(sentence: str, data: str) -> None:
     """Each forgiving habit of decoders is refused."""
+    assert cbor.decode(bytes.fromhex("a21864002000"), 100) == {100: 0, -1: 0}  # the last but one, in order
     with pytest.raises(cbor.NotDeterministic):
         cbor.decode(bytes.fromhex(data), 100)
 

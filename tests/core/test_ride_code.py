@@ -223,6 +223,7 @@ def test_every_single_bit_flip_is_refused(sample: int) -> None:
 def test_every_truncation_is_refused() -> None:
     """A code cut short anywhere is refused, down to nothing."""
     code, known = Phone(account_link=LINK).code(NOW_S), with_issuer()
+    assert reason(code, known=known) is None
     for length in range(len(code)):
         assert reason(code[:length], known=known) is not None, length
 

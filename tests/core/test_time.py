@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from terminal.core.model import Reading, TimeSource
-from terminal.core.time import Floor, lowered_ms, month_end_ms, service_day, settle
+from terminal.core.time import Floor, lowered_ms, month_end_ms, not_before, service_day, settle
 
 
 def ms(text: str) -> int:
@@ -22,6 +22,14 @@ def test_time_never_falls_below_the_floor(floor_ms: int, utc_ms: int, source: Ti
     found = settle(Reading(utc_ms=1000, monotonic_ns=5, uncertainty_ms=7), floor_ms)
     assert (found.utc_ms, found.source, found.uncertainty_ms, found.monotonic_ns) == (utc_ms, source, 7, 5)
     assert found.utc_s == 1
+
+
+def test_an_instant_is_brought_up_to_a_floor_found_later() -> None:
+    """And says so; one that is not behind stays as it is."""
+    at = settle(Reading(utc_ms=1000, monotonic_ns=5, uncertainty_ms=7), 0)
+    assert not_before(at, 1000) is at
+    found = not_before(at, 1001)
+    assert (found.utc_ms, found.source, found.monotonic_ns) == (1001, TimeSource.FLOOR, 5)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from drivers.store import recovery, salvage
 from drivers.store.sqlite import SqliteStore
-from terminal.core.entries import Alarm, EpochBegan, ParametersChanged, Receipt, check_link, decode
-from terminal.core.model import EntryName
+from terminal.core.entries import Alarm, EpochBegan, FloorLowered, ParametersChanged, Receipt, check_link, decode
+from terminal.core.model import EntryName, TimeSource
 from terminal.ports import StoreBroken
 from tests.journal_cases import DAY_MS, NOON_MS, TestClock, at, decided, draft, walked
 
@@ -106,6 +106,33 @@ async def test_what_is_whole_behind_the_damage_is_set_aside(tmp_path: Path) -> N
         aside = db.execute("SELECT sequence FROM quarantine WHERE reason = 'behind damage' ORDER BY 1").fetchall()
     assert [sequence for (sequence,) in aside] == list(range(31, 48))
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("row", "lowered", "floor_ms"),
+    [(10, False, NOON_MS + 29), (10, True, NOON_MS + 4), (40, True, NOON_MS + 24), (49, True, NOON_MS - 5000)],
+    ids=["by the newest whole entry", "a lowering behind the damage", "none of it", "a lowering before the damage"],
+)
+async def test_damage_and_a_dead_clock_take_no_time_back(
+    tmp_path: Path, row: int, lowered: bool, floor_ms: int
+) -> None:
+    """An entry is ruined, and the clock says 1970: time goes on where what is whole says it was, and stays there."""
+    await filled(tmp_path / "j")
+    if lowered:
+        store, _ = await opened(tmp_path / "j")
+        await store.append(draft(FloorLowered(to_ms=NOON_MS - 5000, was_ms=NOON_MS + 29), NOON_MS - 5000))
+        await store.append(draft(ms=NOON_MS - 4000))
+        await store.close()
+    execute(tmp_path / "j", f"UPDATE entries SET data = zeroblob(200) WHERE row = {row}")
+    store = SqliteStore(tmp_path / "j", TestClock())
+    assert store.open("T1", at(0)).floor_ms == floor_ms
+    began = decode(store.unsent(store.head().row - 1, 1, 1 << 20)[0].data)
+    assert isinstance(began.fact, EpochBegan) and began.fact.why.startswith("damage")
+    assert began.at.source is TimeSource.FLOOR
+    await store.close()
+    again = SqliteStore(tmp_path / "j", TestClock())
+    assert again.open("T1", at(0)).floor_ms == floor_ms
+    await again.close()
 
 
 async def test_damage_far_back_is_found_while_the_terminal_runs(

@@ -187,6 +187,29 @@ async def test_lost_files(tmp_path: Path, loss: str) -> None:
     assert_damage(*await reopen(directory), "")
 
 
+@pytest.mark.parametrize("kind", ["of another journal", "zeros", "rubbish", "cut short"])
+async def test_a_ruined_index_of_the_log_counts_for_nothing(tmp_path: Path, kind: str) -> None:
+    """SQLite's shared memory file beside a log as a kill leaves it: every entry is there, and nothing is damage."""
+    directory = tmp_path / "j"
+    names = await write(directory, 30, clean=False)
+    await write(tmp_path / "other", 90, clean=False)
+    shm = directory / "journal.db-shm"
+    own = shm.read_bytes()
+    ruined = {
+        "of another journal": (tmp_path / "other" / "journal.db-shm").read_bytes(),
+        "zeros": bytes(len(own)),
+        "rubbish": b"\x5a\xa5" * (len(own) // 2),
+        "cut short": own[:100],
+    }[kind]
+    assert own and ruined != own
+    shm.write_bytes(ruined)
+    store = SqliteStore(directory, TestClock())
+    assert store.open("T1", at()).name == names[-1]
+    assert len(store.unsent(0, 100, 1 << 20)) == 31
+    await store.close()
+    assert not list(directory.glob("damaged-*"))
+
+
 async def test_second_process(tmp_path: Path) -> None:
     """A second daemon on the same directory ends with a clear word."""
     store = SqliteStore(tmp_path, TestClock())

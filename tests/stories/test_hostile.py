@@ -102,6 +102,17 @@ async def test_a_screenshot_passes_once_at_most_and_never_later(bus: World) -> N
     assert bus.charged_fen() == 200
 
 
+@bus
+async def test_how_far_a_phones_clock_stood_from_ours_can_be_read_from_the_entry(bus: World) -> None:
+    """Ahead and behind, within the skew: taken, and the difference kept."""
+    for number, ahead_s in enumerate((9, -5)):
+        assert await bus.front.show(Phone(f"rider {number}").code(bus.now_s + ahead_s)) is Reason.PAID
+        (entry,) = [one for one in bus.written() if isinstance(one.fact, Decided)][number:]
+        assert isinstance(entry.fact, Decided) and entry.fact.generated_ms is not None
+        assert abs(entry.fact.generated_ms - entry.at.utc_ms - ahead_s * 1000) <= 1000
+        await asyncio.sleep(5)
+
+
 @park
 async def test_the_same_code_a_second_later_is_one_charge(park: World) -> None:
     """At the same gate, before and after walking."""

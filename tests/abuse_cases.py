@@ -189,7 +189,9 @@ CARD_CASES = {
     ),
     27: Case(
         "6Cxx for ever, another length each time → one command more, then its answer stands",
-        _in(SLOT, "TestCardSlot::test_a_hostile_card_is_bounded") + _in(CARDS, "test_26_27_28_32_what_a_card_answers"),
+        _in(f"{CORE}apdu.py", "test_following")
+        + _in(SLOT, "TestCardSlot::test_a_hostile_card_is_bounded")
+        + _in(CARDS, "test_26_27_28_32_what_a_card_answers"),
     ),
     28: Case(
         "an answer of 64 KB, of no byte, of one → bounded; no answer, or none that counts",
@@ -341,7 +343,12 @@ CLOCK_CASES = {
     56: Case(
         "the clock goes back an hour, ten years, to 1970 → validity never widens, order kept, told",
         _in(CLOCK, "test_the_clock_is_set_back_while_running", "test_without_the_floor_an_old_code_would_pass_again")
-        + _in(CLOCK, "test_no_sequence_of_jumps_and_reboots_revives_a_code"),
+        + _in(CLOCK, "test_no_sequence_of_jumps_and_reboots_revives_a_code")
+        + _in(
+            "tests/rigs/test_set_clock.py",
+            "test_the_clock_is_set_while_it_runs_and_between_reboots",
+            "test_a_terminal_that_believes_any_clock_is_noticed",
+        ),
     ),
     57: Case(
         "the clock goes ahead ten years and back → nothing expires for ever",
@@ -352,6 +359,7 @@ CLOCK_CASES = {
         "started with a dead clock and no network → from the journal's time on, flagged, told",
         _in(CLOCK, "test_a_dead_clock_at_the_start_begins_at_the_journal")
         + _in("tests/contracts/test_store.py", "TestStore::test_floors")
+        + _in("tests/rigs/test_set_clock.py", "test_the_clock_is_set_while_it_runs_and_between_reboots")
         + _in(RECOVERY, "test_damage_and_a_dead_clock_take_no_time_back"),
     ),
     59: Case(

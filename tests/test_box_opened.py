@@ -62,8 +62,7 @@ class Case:
 
     async def rides(self) -> None:
         """Somebody new is let on."""
-        tap = await self.outside.tap(self.door)
-        assert await self.outside.answered(self.door, 10.0) and tap.opened_ns is not None
+        assert await self.outside.let_on(self.door)
 
     async def alarms(self) -> list[str]:
         """The kinds of what was told, sorted."""

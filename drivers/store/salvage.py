@@ -133,7 +133,9 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> int:
             last = advance(last, entry, row.digest)
         tables.projected_up_to(into, last.row)
         tables.remember_at_least(into, last)
-        tables.forget_lowering_behind(into, last)
+        # A lowering that stood behind the damage is gone: remembered, it would hide the floor of all before it.
+        lowered = (last.lowered_row, last.row)
+        into.execute("UPDATE memory SET value = ? WHERE name = 'lowered_row' AND value > ?", lowered)
         return max(last.floor_ms, beyond.floor_ms)
     finally:
         db.close()

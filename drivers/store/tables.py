@@ -76,12 +76,6 @@ def remember_at_least(db: apsw.Connection, said: Head) -> None:
     remember(db, before, msgspec.structs.replace(NOTHING, **larger))
 
 
-def forget_lowering_behind(db: apsw.Connection, last: Head) -> None:
-    """A lowering that stood behind the damage is gone: left remembered, it would hide the floor of all before it."""
-    if memory(db).get("lowered_row", 0) > last.row:
-        db.execute("UPDATE memory SET value = ? WHERE name = 'lowered_row'", (last.lowered_row,))
-
-
 def anchor(db: apsw.Connection, head: Head) -> None:
     """Remember that the chain holds up to here. What pruning anchored stays."""
     db.execute("DELETE FROM anchors WHERE row >= (SELECT min(row) FROM entries)")

@@ -14,17 +14,15 @@ async def test_a_terminal_that_stood_still_opens_for_nobody_who_left(tmp_path: P
     """Held out while it is stopped, or just before: the gate never opens late, and whoever comes next is let on."""
     outside = Outside(tmp_path, tmp_path / "state")
     terminal = TerminalProcess(await outside.build(), tmp_path / "state", tmp_path / "terminal.log")
-    door = outside.doors[0]
     try:
         await terminal.start()
         assert await terminal.ready()
-        first = await outside.tap(door)
-        assert await outside.answered(door, 10.0) and first.opened_ns
+        assert await outside.let_on(outside.doors[0])
         for moment_s in (0.0, 0.002, 0.005):  # before the code, and in the middle of its tap
             assert terminal.process is not None
             left = await stopped(outside, terminal.process.pid, moment_s)
             assert left is None or left < STOPPED_S / 2, "a gate opened long after the code was held out"
-            assert await somebody_comes(outside)
+            assert await outside.let_on(outside.doors[0])
         assert await terminal.stop() == 0
     finally:
         if terminal.process is not None and terminal.process.returncode is None:
@@ -32,16 +30,6 @@ async def test_a_terminal_that_stood_still_opens_for_nobody_who_left(tmp_path: P
             terminal.kill()
             await terminal.gone()
         await outside.close()
-
-
-async def somebody_comes(outside: Outside) -> bool:
-    """And is let on: the first may be dropped with what came before, and every sixth rider's code has expired."""
-    door = outside.doors[0]
-    for _ in range(3):
-        came = await outside.tap(door)
-        if await outside.answered(door, 5.0) and came.opened_ns is not None:
-            return True
-    return False
 
 
 async def stopped(outside: Outside, pid: int, moment_s: float) -> float | None:

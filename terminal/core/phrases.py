@@ -172,6 +172,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.BOOK_NOT_SECURED: Phrase(
         zh="已还 请把书再放一次", en="Returned. Please put it down once more", tone=Tone.AGAIN, light=Light.AMBER_BLINK
     ),
+    Reason.BOOK_NOT_ON_PAD: _again("请把书放上 才能办理", "Please put the book on the pad"),
     Reason.BOOK_NOT_RECOGNISED: _again("没认出这本书 请重放", "Book not recognised. Please place it again"),
     Reason.BOOK_PARTS_MISSING: _again("一套书没放齐 请一起放", "Part of a set is missing. Please place all of it"),
     Reason.LOAN_REFUSED: _desk("这本书不能借 请到服务台", "This book cannot be lent. Please ask the desk"),
@@ -189,6 +190,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.OFFLINE_NOT_LENT: _again("暂时联不上 请稍后再借", "Offline now. Please borrow it later", Tone.NOTICE),
     Reason.READER_OVERDUE: _again("有书到期未还 还后可借", "A book is overdue. Return it to borrow again", Tone.NOTICE),
     Reason.READER_FINE: _again("待付{amount} 可到服务台办理", "{amount} to pay at the desk", Tone.NOTICE),
+    Reason.READER_CODE_WANTED: _again("请出示借阅证 或借阅码", "Please show your library card or code"),
     Reason.READER_ON_HOLD: _ask("借阅暂停 请到服务台", "Borrowing is on hold. Please ask the desk"),
     Reason.READER_EXPIRED: _ask("借阅证已到期 请到服务台", "Your library card has expired. Please ask the desk"),
     Reason.READER_NOT_OPENED: _ask(
@@ -334,6 +336,7 @@ _DISCREET: dict[Reason, Line] = dict.fromkeys(
 ) | dict.fromkeys(
     (Reason.BALANCE_SHORT, Reason.LOAN_LIMIT, Reason.READER_OVERDUE, Reason.READER_FINE, Reason.READER_ON_HOLD), _LOOK
 )
+_NAMES = re.compile(r"\{([a-z_]+)\}")
 _FIGURES = re.compile(r"\{[^}]*\}|[.:]")
 
 
@@ -363,9 +366,15 @@ def display(reason: Reason, values: Mapping[str, str | Amount], proof: str = "")
 
 def _filled(line: Line, values: Mapping[str, str | Amount]) -> Line:
     return Line(
-        zh=line.zh.format_map(_told(values, Language.ZH)).strip(),
-        en=line.en.format_map(_told(values, Language.EN)).strip(),
+        zh=_known(line.zh, " ", _told(values, Language.ZH)),
+        en=_known(line.en, ". ", _told(values, Language.EN)),
     )
+
+
+def _known(text: str, at: str, values: _Blank) -> str:
+    """The sentences whose values are known: "Borrowed. Due" says less than "Borrowed". One is always said."""
+    told = [one for one in text.split(at) if all(values[name] for name in _NAMES.findall(one))]
+    return (at.join(told) or text).format_map(values).strip()
 
 
 def _told(values: Mapping[str, str | Amount], language: Language) -> _Blank:

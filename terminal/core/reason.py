@@ -49,6 +49,7 @@ class Reason(StrEnum):
     RENEWED = "renewed"
     RENEW_REFUSED = "renew_refused"
     BOOK_ON_HOLD = "book_on_hold"
+    BOOK_NOT_ON_PAD = "book_not_on_pad"  # its barcode was read, and nobody can write its security
     BOOK_NOT_RELEASED = "book_not_released"  # its security could not be taken off: the loan is undone
     BOOK_NOT_SECURED = "book_not_secured"  # given back, and its security could not be put on
     BOOK_NOT_RECOGNISED = "book_not_recognised"
@@ -64,6 +65,7 @@ class Reason(StrEnum):
     OFFLINE_NOT_LENT = "offline_not_lent"  # by the site's policy only while the library system answers
     READER_OVERDUE = "reader_overdue"
     READER_FINE = "reader_fine"
+    READER_CODE_WANTED = "reader_code_wanted"  # what was held out is nothing a library knows
     READER_ON_HOLD = "reader_on_hold"  # the library system lends this reader nothing
     READER_EXPIRED = "reader_expired"
     READER_NOT_OPENED = "reader_not_opened"  # no reader is linked to this card: register at the desk

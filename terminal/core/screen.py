@@ -9,6 +9,8 @@ Laws of this file:
 
 from enum import StrEnum
 
+import msgspec
+
 from terminal.core.base import Value
 from terminal.core.model import Amount, Reason, Values
 
@@ -101,6 +103,10 @@ class Page(Value, frozen=True):
     offline: bool = False  # the library system is away
     private: bool = False
     ends_s: float | None = None  # unless somebody acts, it ends after so long; None: it stays
+
+    def is_seen_as(self, other: "Page") -> bool:
+        """Whether nobody sees a difference, but for the time that is left."""
+        return msgspec.structs.replace(self, ends_s=None) == msgspec.structs.replace(other, ends_s=None)
 
     def offers(self, press: "Press") -> bool:
         """Whether somebody can have pressed that on this page."""

@@ -128,7 +128,8 @@ class KioskLane:
 
     async def _shown(self, page: Page, wait_s: float | None) -> Event:
         self._asking = False
-        self.inbox.cut()
+        if not page.is_seen_as(self._page):
+            self.inbox.cut()
         self.library.replay.gone_on(self.rules.name)
         if self.site.emergency:
             await self._closed(page)

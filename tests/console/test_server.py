@@ -6,8 +6,10 @@ import re
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
@@ -202,8 +204,30 @@ async def test_fingers_are_quicker_than_libraries() -> None:
         await one.kiosk.show(page)
         press = Touched(lane="desk", touch=Touch.DONE, number=one.kiosk.version)
         assert [one.kiosk.touched(press) for _ in range(3)] == [True, False, False]
-        await one.kiosk.show(page)
+        await one.kiosk.show(msgspec.structs.replace(page, offline=True))
         assert one.kiosk._presses.empty() and not one.kiosk.touched(press)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "again", "same"),
+    [
+        ("a pad flickered", {"ends_s": 30.0}, True),
+        ("somebody acted: there is more time", {"ends_s": 45.0}, False),
+        ("there is something to be seen", {"ends_s": 30.0, "offline": True}, False),
+    ],
+)
+async def test_a_finger_does_not_miss_a_page_that_is_shown_again(
+    sentence: str, again: dict[str, Any], same: bool
+) -> None:
+    """What looks the same is the same page, and is not sent again; a press on it counts, and so does the next."""
+    async with served() as one:
+        page = Page(kind=PageKind.READER, buttons=(Button(touch=Touch.DONE),), ends_s=30.0)
+        await one.kiosk.show(page)
+        press = Touched(lane="desk", touch=Touch.DONE, number=one.kiosk.version)
+        assert one.kiosk.touched(press)
+        await one.kiosk.show(msgspec.structs.replace(page, **again))
+        assert (one.kiosk.version == press.number) is same, sentence
+        assert (one.kiosk._presses.empty(), one.kiosk.touched(press)) == (not same, same)
 
 
 def test_an_account_is_shown_on_this_machine_only() -> None:

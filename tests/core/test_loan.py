@@ -36,6 +36,7 @@ LENT: Facts = [("lent", "borrowed", False, False)]
 BACK: Facts = [("returned", "returned", False, False)]
 NO_PAD = msgspec.structs.replace(KIOSK, has_pad=False)
 NO_OFFLINE = msgspec.structs.replace(KIOSK, offline=OfflinePolicy())
+JUNK = Refusal(verdict=Verdict.DENY, reason=Reason.UNKNOWN_FORMAT)
 CHILD = msgspec.structs.replace(AMBER, reader_class="child")
 OVER = msgspec.structs.replace(PATRON, may_borrow=False)
 
@@ -89,6 +90,14 @@ ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
     ("nobody came", {}, lambda v: v, PageKind.REST, None, []),
     ("a card is held out", {}, lambda v: v.card(), PageKind.READER, Reason.SIGNED_IN, []),
     ("a book is lent to who is signed in", {}, lambda v: v.card().lays("B-1"), PageKind.READER, Reason.BORROWED, LENT),
+    ("a book whose barcode was read, and that is not on the pad", {}, lambda v: v.card().scans("B-1"), PageKind.READER,
+     Reason.BOOK_NOT_ON_PAD, []),
+    ("it is put there", {}, lambda v: v.card().scans("B-1").lays("B-1"), PageKind.READER, Reason.BORROWED, LENT),
+    ("a barcode given back without its book", {}, lambda v: v.press(Touch.RETURN).scans("B-1"), PageKind.RETURNING,
+     Reason.BOOK_NOT_ON_PAD, []),
+    ("a code no library knows", {}, lambda v: v.card(claim=JUNK), PageKind.REST, Reason.READER_CODE_WANTED, []),
+    ("such a code held out by who is signed in", {}, lambda v: v.card().card(claim=JUNK), PageKind.READER,
+     Reason.READER_CODE_WANTED, []),
     ("a scanned book is lent just so", {"kiosk": NO_PAD}, lambda v: v.card().scans("B-1"), PageKind.READER,
      Reason.BORROWED, LENT),
     ("put down first, then the card", {}, lambda v: v.lays("B-1").card(), PageKind.READER, Reason.BORROWED, LENT),
@@ -263,9 +272,9 @@ def test_the_account_shows_loans_and_figures() -> None:
     """Titles and dates are looked up one by one; figures the system does not say are not shown."""
     visit = Visiting().card().press(Touch.ACCOUNT)
     assert [(row.id, row.title, row.due) for row in visit.page.rows] == [
+        ("B-9", "title of B-9", ""),
         ("B-1", "title of B-1", "2027-02-14"),
         ("B-2", "title of B-2", "2027-02-14"),
-        ("B-9", "title of B-9", ""),
     ]
     assert [(one.word.value, one.value) for one in visit.page.figures] == [
         ("borrowed", "2"), ("overdue", "0"), ("holds", "1"), ("fines", yuan(1250)),
@@ -278,11 +287,11 @@ def test_one_loan_is_renewed_or_all() -> None:
     """Each row says what came of it, and each is written."""
     visit = Visiting(answer=answering(Renew=lambda request: lent(request.barcode, ok=request.barcode == "B-1")))
     visit.card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
-    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None, None]
+    assert [row.said and row.said.reason for row in visit.page.rows] == [None, Reason.RENEWED, None]
     visit.press(Touch.RENEW_ALL)
-    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, Reason.RENEW_REFUSED, None]
+    assert [row.said and row.said.reason for row in visit.page.rows] == [None, Reason.RENEWED, Reason.RENEW_REFUSED]
     assert visit.headline is Reason.RENEW_REFUSED  # although another was renewed
-    assert visit.page.rows[1].said is not None and visit.page.rows[1].said.values == {"due": "2027-02-14"}
+    assert visit.page.rows[2].said is not None and visit.page.rows[2].said.values == {"due": "2027-02-14"}
     assert visit.facts() == [("renewed", "renewed", False, False)] * 2
 
 
@@ -305,7 +314,7 @@ def test_a_renewal_without_an_answer_says_which(answer: Any, says: Reason) -> No
 def test_a_renewed_date_that_is_not_told_keeps_the_old_one() -> None:
     """Some systems say "renewed" and no date."""
     visit = Visiting(answer=answering(Renew=lent("B-1", due=""))).card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1")
-    assert visit.page.rows[0].due == "2027-02-14"
+    assert visit.page.rows[1].due == "2027-02-14"
 
 
 def test_a_system_that_lists_titles_shows_them() -> None:
@@ -337,15 +346,15 @@ def test_what_is_reserved_is_shown(sentence: str, listed: tuple[str, ...], copy:
     assert Button(touch=Touch.RENEW_ALL) not in visit.page.buttons
 
 
-def test_what_is_ready_stands_last() -> None:
-    """Where a long page is looked at first."""
+def test_what_is_ready_stands_first() -> None:
+    """Then what is lent, then what has to be waited for."""
 
     def looked_up(request: LookUp) -> Any:
         return msgspec.structs.replace(PATRON, items=("B-9", "B-8") if request.listed == 0 else ("B-1",))
 
     visit = Visiting(answer=answering(LookUp=looked_up)).card().press(Touch.ACCOUNT)
     assert [(row.id, row.held) for row in visit.page.rows] == [
-        ("B-1", None), ("B-8", Word.RESERVED), ("B-9", Word.READY),
+        ("B-9", Word.READY), ("B-1", None), ("B-8", Word.RESERVED),
     ]  # fmt: skip
 
 
@@ -363,7 +372,24 @@ def test_the_language_of_an_account_changes_without_a_question() -> None:
     asked = len(visit.asked)
     visit.press(Touch.LANGUAGE)
     assert (visit.page.language, len(visit.asked)) == (Language.EN, asked)
-    assert [row.said and row.said.reason for row in visit.page.rows] == [Reason.RENEWED, None, None]
+    assert [row.said and row.said.reason for row in visit.page.rows] == [None, Reason.RENEWED, None]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "flickers"),
+    [
+        ("a book that was dealt with comes and goes", lambda v: v.lays().lays("B-1")),
+        ("something that is no card lies on the reader", lambda v: v.card(claim=JUNK)),
+    ],
+)
+def test_an_account_is_not_kept_in_sight_by_what_nobody_does(sentence: str, flickers: Does) -> None:
+    """It ends when it would have ended, and the library system is asked nothing anew."""
+    visit = Visiting().card().lays("B-1").press(Touch.ACCOUNT)
+    asked = len(visit.asked)
+    for _ in range(3):
+        flickers(visit.waits(9))
+    assert (visit.page.kind, len(visit.asked)) == (PageKind.ACCOUNT, asked), sentence
+    assert visit.waits(4).partings, sentence
 
 
 # --------------------------------------------------------------------------- the same book twice

@@ -57,4 +57,12 @@ def test_placeholders_are_filled() -> None:
 def test_a_missing_value_never_fails(reason: Reason) -> None:
     """Without values the phrase stands without them."""
     shown = display(reason, {})
-    assert "{" not in shown.zh + shown.en
+    assert "{" not in shown.zh + shown.en and shown.zh and shown.en
+
+
+@pytest.mark.parametrize("values", [{}, {"due": ""}])
+def test_a_sentence_without_its_value_is_not_said(values: dict[str, str]) -> None:
+    """A library system may lend without naming a day."""
+    shown = display(Reason.BORROWED, values)
+    assert (shown.zh, shown.en) == ("借书成功", "Borrowed")
+    assert display(Reason.BORROWED, {"due": "2027-01-01"}).en == "Borrowed. Due 2027-01-01"

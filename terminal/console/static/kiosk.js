@@ -8,6 +8,7 @@ const LOST_AFTER_MS = 6000; // three beats
 const GONE_AFTER_MS = 1500;
 const COUNT_FROM_S = 20; // only the last seconds before a page ends are counted aloud on the screen
 let page = null; // what is drawn
+let offered = ""; // the buttons that are drawn: a finger on one of them stays on it
 let told = null; // what the terminal told last
 let heard = ""; // what sounded last
 let losing = null;
@@ -43,7 +44,7 @@ function row(one) {
   const item = make("li", "", { "data-id": one.id });
   const book = make("p", "", { class: "book" });
   book.append(make("span", one.title, { class: "name" }));
-  if (one.due) book.append(make("span", one.due, { class: "due" }));
+  if (one.due) book.append(make("span", one.due, { class: ("due " + one.held).trim() }));
   if (one.words) book.append(make("span", one.words));
   item.append(book);
   if (one.said) item.append(note(one.said));
@@ -70,6 +71,7 @@ function fill(id, children) {
 function draw(now) {
   const focused = document.activeElement;
   const was = focused && focused.dataset.touch ? [focused.dataset.touch, focused.dataset.of] : null;
+  const stays = page && page.kind === now.kind ? byId("rows").scrollTop : 0;
   page = now;
   document.documentElement.lang = page.language;
   body.dataset.kind = page.kind;
@@ -82,9 +84,11 @@ function draw(now) {
   byId("said").hidden = false; // a live region has to be there before it speaks
   fill("figures", page.figures.map(figure));
   fill("rows", page.rows.map(row));
-  fill("buttons", page.buttons.map((one) => button(one)));
+  if (JSON.stringify(page.buttons) !== offered) fill("buttons", page.buttons.map((one) => button(one)));
+  offered = JSON.stringify(page.buttons);
+  free();
   const rows = byId("rows");
-  rows.scrollTop = rows.scrollHeight; // the newest stands last
+  rows.scrollTop = page.kind === "account" ? stays : rows.scrollHeight; // elsewhere the newest stands last
   if (rows.scrollHeight > rows.clientHeight) rows.tabIndex = 0;
   else rows.removeAttribute("tabindex");
   count();
@@ -116,6 +120,10 @@ function count() {
   if (until !== null) counting = setInterval(tick, 500);
 }
 
+function free() {
+  for (const each of document.querySelectorAll("button")) each.removeAttribute("aria-disabled");
+}
+
 async function press(one) {
   const made = { lane: body.dataset.lane, touch: one.touch, of: one.of, number: page.number };
   for (const each of document.querySelectorAll("button")) each.setAttribute("aria-disabled", "true");
@@ -128,7 +136,6 @@ async function press(one) {
     });
     counts = answer.status === 204;
   } catch { counts = false; }
-  const free = () => { for (const each of document.querySelectorAll("button")) each.removeAttribute("aria-disabled"); };
   if (!counts) free();
   else setTimeout(free, 3000); // the page changes long before; if it does not, nobody stays locked out
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from terminal.core.items import Pad
 from terminal.core.library import Patron, Silence
-from terminal.core.model import Reason, Refusal, Show
+from terminal.core.model import Reason, Show
 from terminal.core.screen import PageKind, Said, Touch
 from terminal.core.services import loan_rules as rules
 from terminal.core.services.loan_account import account
@@ -106,9 +106,8 @@ def _serve(session: Session, mode: PageKind) -> Visit[Parting]:
                 mode, session.said = MODES[press.touch], None
                 session.mode = PageKind.READER if mode is PageKind.ACCOUNT else mode
                 session.acted()
-            case Pressed() | Presented() | Tick():
-                if _is_over(session, event):
-                    return (yield from _end(session, event))
+            case _ if session.is_over(event):
+                return (yield from _end(session, event))
             case _:
                 pass
 
@@ -124,21 +123,6 @@ def _books(session: Session) -> Visit[Event]:
         session.put((yield from (lend if mode is PageKind.READER else give_back)(session, barcode)))
     wait_s = 0.0 if session.queue else session.left_s()
     return (yield from session.wait(session.page(mode, *buttons), wait_s))
-
-
-def _is_over(session: Session, event: Event) -> bool:
-    """Whether this event ends the visit; what does not is noted."""
-    if isinstance(event, Tick):
-        return not session.queue and session.left_s() <= 0
-    if not isinstance(event, Presented):
-        return True
-    if isinstance(event.claim, Refusal):  # not read, or not a reader's: whoever is served goes on
-        session.said = Said(reason=event.claim.reason)
-        return False
-    same = session.reader is not None and session.reader.is_same(event.claim)
-    if same:
-        session.acted()
-    return not same
 
 
 def _end(session: Session, event: Event) -> Visit[Parting]:

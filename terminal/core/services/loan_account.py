@@ -40,11 +40,14 @@ def account(session: Session) -> Visit[Event]:
     session.acted()
     while True:
         event = yield from _shown(session, figures, rows, held)
-        touch = event.press.touch if isinstance(event, Pressed) else None
-        if touch is Touch.LANGUAGE:
+        if not isinstance(event, Pressed):
+            if session.queue or session.is_over(event):
+                return event
+            continue  # a pad that flickers asks nothing anew
+        if event.press.touch is Touch.LANGUAGE:
             session.other_language()
             continue
-        if not (isinstance(event, Pressed) and touch in RENEWS):
+        if event.press.touch not in RENEWS:
             return event
         chosen = [at for at, row in enumerate(rows) if row.buttons and event.press.of in ("", row.id)]
         for at in chosen:
@@ -54,10 +57,11 @@ def account(session: Session) -> Visit[Event]:
 
 
 def _shown(session: Session, figures: tuple[Figure, ...], rows: list[Row], held: list[Row]) -> Visit[Event]:
-    """The account's page: loans, then reservations."""
+    """The account's page: what is ready to collect, loans, then other reservations."""
+    ready, others = ([row for row in held if (row.held is Word.READY) is wanted] for wanted in (True, False))
     renews = any(row.buttons for row in rows)
     buttons = (Touch.BORROW, Touch.RETURN, *((Touch.RENEW_ALL,) if renews else ()), Touch.LANGUAGE, Touch.DONE)
-    page = session.page(PageKind.ACCOUNT, *buttons, figures=figures, rows=(*rows, *held))
+    page = session.page(PageKind.ACCOUNT, *buttons, figures=figures, rows=(*ready, *rows, *others))
     return (yield from session.wait(page, session.left_s()))
 
 
@@ -84,7 +88,7 @@ def _loans(patron: Patron, most: int) -> Visit[list[Row]]:
 
 
 def _holds(reader: Reader, patron: Patron, most: int) -> Visit[list[Row]]:
-    """A row a reservation that the system names, those that are here last: the end of the page is in sight."""
+    """A row a reservation that the system names."""
     if patron.holds == 0:
         return []
     heard = yield from ask(Port.LIBRARY, LookUp(reader=reader.known.number, listed=HOLDS))
@@ -95,7 +99,7 @@ def _holds(reader: Reader, patron: Patron, most: int) -> Visit[list[Row]]:
         here = copy is not None and copy.circulation_status == ON_HOLD_SHELF
         title = "" if copy is None else copy.title
         rows.append(Row(id=listed, title=title, held=Word.READY if here else Word.RESERVED))
-    return sorted(rows, key=lambda row: row.held is Word.READY)
+    return rows
 
 
 def _of_all(said: list[Said | None]) -> Said | None:

@@ -5,7 +5,8 @@ Laws of this file:
   not lent: the loan is undone (BI=Y), and where that is not answered either, it is undone later.
 - A library system that says no is obeyed and nothing is written of it; one that is silent is replaced by the site's
   own policy.
-- Of a set every part lies on the pad, or nothing is asked.
+- Of a set every part lies on the pad, or nothing is asked. Where there is a pad, a barcode alone is no book: its
+  security could not be written, and nobody can see that it is here.
 """
 
 from terminal.core.items import Securing, tags_of
@@ -173,9 +174,11 @@ def _keep(session: Session, row: Row) -> Visit[Row]:
 
 
 def _not_whole(session: Session, barcode: str) -> Reason | None:
-    """What keeps a book that lies on the pad from being dealt with at all."""
-    if barcode not in session.pad.items:
+    """What keeps a book from being dealt with at all."""
+    if not session.kiosk.has_pad:
         return None
+    if barcode not in session.pad.items:
+        return Reason.BOOK_NOT_ON_PAD
     return (
         {
             Securing.PARTS_MISSING: Reason.BOOK_PARTS_MISSING,

@@ -9,6 +9,8 @@ Laws of this file:
 import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from terminal.core import status, token_status
 from terminal.core.card import Assurance
 from terminal.core.library import Patron, Silence
@@ -48,7 +50,8 @@ def sign_in(presented: Presented) -> Outcome:
     """Who is it, and may they use the kiosk? No money moves, so no code is used up."""
     claim, parameters, at = presented.claim, presented.parameters, presented.at
     if isinstance(claim, Refusal):
-        return refuse(claim.verdict, claim.reason, parameters, at, claim.key_ids)
+        refused = refuse(claim.verdict, claim.reason, parameters, at, claim.key_ids)
+        return msgspec.structs.replace(refused, acts=(Show(reason=unread(claim.reason)),))
     reason = _refused(claim, presented)
     if reason is not None:
         return _outcome(Verdict.DENY, reason, claim, parameters, at)
@@ -82,6 +85,11 @@ def _outcome(verdict: Verdict, reason: Reason, claim: Credential, parameters: Pa
 
 
 # --------------------------------------------------------------------------- words
+
+
+def unread(reason: Reason) -> Reason:
+    """What a library says of a code or card that it could not take: it knows no ride codes to ask for."""
+    return Reason.READER_CODE_WANTED if reason is Reason.UNKNOWN_FORMAT else reason
 
 
 WORDS_OF = {

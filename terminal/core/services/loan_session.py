@@ -14,10 +14,10 @@ import msgspec
 
 from terminal.core.base import EntryName
 from terminal.core.items import Pad, TagFault
-from terminal.core.model import Credential, Instant, Reason, Value
+from terminal.core.model import Credential, Instant, Reason, Refusal, Value
 from terminal.core.screen import Button, Figure, Language, Page, PageKind, Row, Said, Touch
-from terminal.core.services.loan_rules import OfflinePolicy
-from terminal.core.visit import Event, Known, Laid, Presented, Scanned, Visit, show
+from terminal.core.services.loan_rules import OfflinePolicy, unread
+from terminal.core.visit import Event, Known, Laid, Presented, Pressed, Scanned, Tick, Visit, show
 
 MODES = (PageKind.READER, PageKind.RETURNING)
 GOODBYE_S = 5.0  # how long the rest page still says what the last visit ended with
@@ -120,6 +120,22 @@ class Session:
                 self.queue.append(barcode)
                 if row is None:
                     self.acted()
+
+    def is_over(self, event: Event) -> bool:
+        """Whether this event ends the visit; what does not is noted. A page's own buttons are for others to look at."""
+        match event:
+            case Tick():
+                return not self.queue and self.left_s() <= 0
+            case Presented(claim=Refusal() as refused):  # whoever is served goes on
+                self.said = Said(reason=unread(refused.reason))
+                return False
+            case Presented(claim=Credential() as claim):
+                same = self.reader is not None and self.reader.is_same(claim)
+                if same:
+                    self.acted()
+                return not same
+            case _:
+                return isinstance(event, Pressed)
 
     # ----------------------------------------------------------------------- what was done
 

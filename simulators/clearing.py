@@ -4,6 +4,7 @@ Laws of this file:
 - Nothing of the terminal's pricing is used: plain dictionaries in, another way of counting. Where the terminal keeps a
   sum, this adds up every ride of the window again.
 - Rides count in the order they were ridden, whatever the order they arrived in. What arrives twice counts once.
+- Who taps again on the same run within the pass-back window pays for somebody else: a fare of its own.
 - Its word is final: `due` is what a ride costs, `charged` what the terminal told; the difference is given back, or
   asked for with the next bill.
 """
@@ -27,12 +28,15 @@ class Settled:
     name: Name
     at_ms: int
     party: bytes  # the account, or the medium where nothing is linked
+    medium: bytes
+    on: tuple[str, int]  # which vehicle (where none is named, the terminal), on which run
     product: str
     charged: int
     due: int
     into: dict[str, tuple[bytes, int]] = field(default_factory=dict)  # accumulation → (party, fen) it counts for
     debt: tuple[int, int] = (0, 0)  # what it added to its party's debt: fen, rides on trust
     stands: bool = True
+    seen: bool = True  # somebody is known to have walked, or it is assumed
 
 
 @dataclass
@@ -86,10 +90,12 @@ class Clearing:
             self._grant(name, at_ms, fact)
         elif kind == "emergency_ordered" or (kind == "gate" and fact["signal"] in ("emergency_on", "emergency_off")):
             self._let_out_ms[name[0]] = at_ms  # whoever was on board then owes no end of the line
-        elif kind in ("voided", "annulled"):
+        elif kind in ("voided", "annulled", "passage_unknown"):
             of = (name[0], fact["of"]["epoch"], fact["of"]["sequence"])
             for ride in self.rides:
-                if ride.name == of and ride.stands:
+                if ride.name == of and kind == "passage_unknown":
+                    ride.seen = False
+                elif ride.name == of and ride.stands:
                     self._void(ride)
 
     def _void(self, ride: Settled) -> None:
@@ -101,13 +107,15 @@ class Clearing:
     def _grant(self, name: Name, at_ms: int, fact: dict[str, Any]) -> None:
         charge = fact["charge"]
         party = fact.get("account_ref") or fact["medium_ref"]
-        ride = Settled(name, at_ms, party, charge["product"], charge["amount_fen"], 0)
+        where, medium = fact.get("where", {}), fact["medium_ref"]
+        on = (where.get("vehicle") or name[0], where.get("run", 0))
+        ride = Settled(name, at_ms, party, medium, on, charge["product"], charge["amount_fen"], 0)
         who = {
-            "medium": fact["medium_ref"],
+            "medium": medium,
             "account": party,
             "channel": b"channel " + party + fact["issuer"].encode(),
         }
-        where, tap, limit = fact.get("where", {}), fact.get("tap", "ride"), charge.get("ceiling_fen", ANY)
+        tap, limit = fact.get("tap", "ride"), charge.get("ceiling_fen", ANY)
         if tap == "alight":
             self._alight(ride, who, where, limit)
         elif tap == "board":
@@ -123,11 +131,24 @@ class Clearing:
         full = self._prices.full(product, where, None)
         if full is None:
             return
-        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, limit, dry=True)
+        along = self._rides_along(ride, product)
+        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, limit, dry=True, along=along)
         before = self._unfinished(ride, who, max(0, limit - beside))
         left = limit - before
-        own = self._price(ride, who, product, full, where, ride.at_ms, left if before else ANY, left)
+        own = self._price(ride, who, product, full, where, ride.at_ms, left if before else ANY, left, along=along)
         self._charge(ride, before + own, limit, on_trust=on_trust)
+
+    def _rides_along(self, ride: Settled, product: dict[str, Any]) -> bool:
+        """Whether its party is on board already: whoever taps now is a companion."""
+        rule = product.get("pass_back", {})
+        by_account = rule.get("scope", "account") == "account"
+        return any(
+            one.on == ride.on
+            and (one.medium == ride.medium or (by_account and one.party == ride.party))
+            and ride.at_ms - one.at_ms < rule.get("window_s", 0) * 1000
+            for one in self.rides
+            if one.stands and one.seen
+        )
 
     def _alight(self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int) -> None:
         mine = [one for one in (who["account"], who["medium"]) if one in self._trips]
@@ -204,9 +225,12 @@ class Clearing:
         room: int,
         *,
         dry: bool = False,
+        along: bool = False,
     ) -> int:
         """One ride with its discounts. `room`: what it may cost with a debt; `dry`: only asked, not remembered."""
         fen = self._prices.of(full, self._prices.share(product, board))
+        if along:
+            return min(fen, limit)
         for name in product.get("transfers", ()):
             fen = self._transfer(name, ride, who, fen, board, began_ms, room, dry=dry)
         for name in product.get("accumulates", ()):

@@ -10,7 +10,7 @@ Laws of this file:
 - A use written while the clock ran ahead still bars its code; of its age nothing is known (time.py, `age_ms`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from terminal.core import accounts
 from terminal.core.ledger import EMERGENCY
@@ -97,14 +97,14 @@ def grants_inside(
     pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
 ) -> int:
     """How many grants this party already had inside the pass-back window, by the product's own scope."""
-    by_account = pass_back.scope is PassBackScope.ACCOUNT
-    return sum(
-        use.persons_charged > 0
-        for use in history.same_party
-        if age_ms(use.at_ms, at.utc_ms) < pass_back.window_s * 1000
-        and use.state in (UseState.RESERVED, UseState.COMMITTED, UseState.ANNULLED)
-        and (_same_medium(credential, use) or (by_account and _same_account(account, use)))
-    )
+    return sum(1 for _ in _inside(pass_back, credential, account, history, at))
+
+
+def rides_along(
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant, run_ms: int
+) -> bool:
+    """Whether this party rides on this run already, which began then: whoever taps now is a companion."""
+    return any(use.at_ms >= run_ms for use in _inside(pass_back, credential, account, history, at))
 
 
 def too_soon(pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant) -> bool:
@@ -112,6 +112,18 @@ def too_soon(pass_back: PassBack, credential: Credential, account: Ref | None, h
     if pass_back.window_s <= 0:
         return False
     return grants_inside(pass_back, credential, account, history, at) > pass_back.companions
+
+
+def _inside(
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
+) -> Iterator[Use]:
+    """The party's grants inside the window for which somebody stands charged."""
+    by_account = pass_back.scope is PassBackScope.ACCOUNT
+    for use in history.same_party:
+        young = age_ms(use.at_ms, at.utc_ms) < pass_back.window_s * 1000
+        mine = _same_medium(credential, use) or (by_account and _same_account(account, use))
+        if young and mine and use.persons_charged > 0 and use.state is not UseState.UNKNOWN:
+            yield use
 
 
 def _newest(credential: Credential, history: History, at: Instant) -> Use | None:

@@ -120,7 +120,7 @@ class PassBack(Value, frozen=True, forbid_unknown_fields=True):
     """How soon, and how often, the same party may be granted again."""
 
     window_s: int
-    companions: int = 0  # further grants inside the window, each charged; 0: own use only
+    companions: int = 0  # further grants inside the window, each charged a fare of its own; 0: own use only
     scope: PassBackScope = PassBackScope.ACCOUNT
 
 

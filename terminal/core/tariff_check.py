@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from terminal.core.fares.calendar import minutes
 from terminal.core.model import Reason
-from terminal.core.parameters import Product, Tariff
-from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, Transfer
+from terminal.core.parameters import PassBackScope, Product, Tariff
+from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, Scope, Transfer
 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
@@ -28,6 +28,7 @@ def faults(tariff: Tariff) -> Iterator[Fault]:
     yield from _twice("products", (product.id for product in tariff.products))
     for product in tariff.products:
         yield from _product(tariff, product)
+        yield from _companions(tariff, product)
         yield from _concession(tariff, product)
     named: tuple[tuple[str, Callable[[str, Any], Iterator[Fault]]], ...] = (
         ("fares", _table),
@@ -112,6 +113,23 @@ def _product(tariff: Tariff, product: Product) -> Iterator[Fault]:
         for name in names:
             if name not in known:
                 yield where, f"no {kind} {name!r}"
+
+
+def _companions(tariff: Tariff, product: Product) -> Iterator[Fault]:
+    """One tap a ride, and something that is one person's: a companion must be told from the holder's next ride."""
+    table, where = tariff.fares.get(product.fare), f"products.{product.id}"
+    rules: list[tuple[str, Accumulation | Transfer | None]] = [
+        *((name, tariff.transfers.get(name)) for name in product.transfers),
+        *((name, tariff.accumulations.get(name)) for name in product.accumulates),
+    ]
+    if not rules or (table is not None and table.tap_out is not None):
+        return
+    if product.pass_back.window_s <= 0:
+        yield where, "needs pass_back: nothing else tells a companion from a change, or from who has reached a cap"
+    if product.pass_back.scope is PassBackScope.MEDIUM:
+        for name, rule in rules:
+            if rule is not None and rule.scope is not Scope.MEDIUM:
+                yield where, f"pass_back by medium, {name!r} by {rule.scope.value}: write pass_back by account"
 
 
 def _concession(tariff: Tariff, product: Product) -> Iterator[Fault]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from simulators import clearing
 from simulators.clearing import clear
-from terminal.core import tariff_check
+from terminal.core import history, tariff_check
 from terminal.core.entries import Voided
 from terminal.core.fares import quote
 from terminal.core.fares.trips import Role
@@ -42,7 +42,7 @@ class Tapped(NamedTuple):
     line: str
     stop: int
     role: Role
-    run: int
+    turned: bool  # another run has begun
     ceiling_fen: int | None
     voided: bool
     trusted: bool
@@ -99,6 +99,15 @@ TRANSFERS = st.fixed_dictionaries(
 )
 
 
+PASS_BACKS = st.fixed_dictionaries(
+    {
+        "window_s": st.sampled_from([90, 90, 1200]),
+        "companions": st.sampled_from([0, 1, 5]),
+        "scope": st.just("account"),  # the only one that goes with sums of every scope
+    }
+)
+
+
 @st.composite
 def products(draw: st.DrawFn, line: str) -> dict[str, Any]:
     """The one product of a line."""
@@ -112,6 +121,7 @@ def products(draw: st.DrawFn, line: str) -> dict[str, Any]:
         "percent_in": draw(st.sampled_from([{}, {"out": 80}])),
         "accumulates": draw(st.lists(st.sampled_from(["a", "b"]), unique=True, max_size=2)),
         "transfers": draw(st.sampled_from([[], ["change"]])),
+        "pass_back": draw(PASS_BACKS),
     }
 
 
@@ -132,12 +142,12 @@ def tariffs(draw: st.DrawFn) -> dict[str, Any]:
 
 TAPS = st.builds(
     Tapped,
-    after_min=st.sampled_from([0, 1, 5, 20, 50, 130, 700, 3000]),
+    after_min=st.sampled_from([0, 0, 1, 5, 20, 50, 130, 700, 3000]),
     who=st.integers(0, 2),
     line=st.sampled_from(["x", "x", "y"]),
     stop=st.integers(0, 8),  # the last is not a stop of the line
     role=st.sampled_from([Role.ANY, Role.ANY, Role.ENTRY, Role.EXIT]),
-    run=st.integers(0, 1),
+    turned=st.sampled_from([False, False, True]),
     ceiling_fen=st.sampled_from([None, None, 300, 600]),
     voided=st.sampled_from([False] * 9 + [True]),
     trusted=st.sampled_from([False] * 9 + [True]),
@@ -151,12 +161,13 @@ def live(tariff: dict[str, Any], taps: list[Tapped], vehicles: int = 1) -> list[
     known = msgspec.json.decode(json.dumps(tariff), type=Tariff)
     assert list(tariff_check.faults(known)) == []
     ridings = [Riding(known, terminal=f"T{number}") for number in range(vehicles)]
-    at_ms = START
+    at_ms, runs = START, [START] * vehicles
     for number, one in enumerate(taps):
         at_ms += one.after_min * MINUTE_MS + 1
         vehicle = (number * 7 + one.stop) % vehicles
         riding, (who, account) = ridings[vehicle], PEOPLE[one.who]
-        where = Where(vehicle=f"bus-{vehicle}", line=one.line, stop=f"s{one.stop}", run=one.run)
+        runs[vehicle] = at_ms if one.turned else runs[vehicle]
+        where = Where(vehicle=f"bus-{vehicle}", line=one.line, stop=f"s{one.stop}", run=runs[vehicle])
         unknown: dict[str, Any] = {"status_index": ("nowhere", 1)} if one.trusted else {}
         outcome = riding.tap(
             at_ms, who, account=account, where=where, role=one.role, ceiling_fen=one.ceiling_fen, **unknown
@@ -274,6 +285,7 @@ CAPPED: dict[str, Any] = {
             "fare_fen": 0,
             "accumulates": ["a", "b"],
             "transfers": ["change"],
+            "pass_back": {"window_s": 600, "companions": 3},
         }
         for line in ("x", "y")
     ],
@@ -283,6 +295,9 @@ CAPPED: dict[str, Any] = {
 PLANTS: dict[str, Callable[[], Any]] = {
     "no cap": lambda: patch.object(quote, "EVERY_RULE", [one for one in quote.EVERY_RULE if one is not quote.caps]),
     "rounds down": lambda: patch.object(quote, "share", lambda fen, percent, unit: fen * percent // 100),
+    "companions ride on the holder's transfer": lambda: patch.object(quote, "COMPANIONS", quote.EVERY_RULE),
+    "nobody is a companion": lambda: patch.object(history, "rides_along", lambda *a: False),
+    "head office knows no companions": lambda: patch.object(clearing.Clearing, "_rides_along", lambda *a: False),
     "head office forgets transfers": lambda: patch.object(clearing.Clearing, "_transfer", lambda *a, **k: a[4]),
 }
 
@@ -290,8 +305,9 @@ PLANTS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_planted_bug_is_noticed(plant: str) -> None:
     """On one ordinary day."""
-    ride = Tapped(20, 2, "x", 1, Role.ANY, 0, None, False, False)
+    ride = Tapped(20, 2, "x", 1, Role.ANY, False, None, False, False)
     day = [ride._replace(line=line) for line in ("x", "y", "x", "y", "y")]
+    day[2:2] = [ride._replace(after_min=0, line="y")]  # a companion
 
     def differs() -> bool:
         (riding,) = live(CAPPED, day)

@@ -108,10 +108,18 @@ CITY: dict[str, Any] = {
             "fare_fen": 0,
             "accumulates": ["day"],
             "transfers": ["soon"],
-            "pass_back": {"window_s": 600, "companions": 2, "scope": "medium"},
+            "pass_back": {"window_s": 600, "companions": 2},
         },
         *(
-            {"id": name, "services": ["fare"], "modes": [name], "fare": name, "fare_fen": 0, "accumulates": ["day"]}
+            {
+                "id": name,
+                "services": ["fare"],
+                "modes": [name],
+                "fare": name,
+                "fare_fen": 0,
+                "accumulates": ["day"],
+                "pass_back": {"window_s": 600},
+            }
             for name in ("far", "kind", "strict", "stages", "gates", "keys")
         ),
     ],
@@ -152,10 +160,57 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("a ceiling of just the fare", [], tap(0, ceiling_fen=200), Reason.PAID, 200),
     ("the same code again", [tap(0, code="x")], tap(1, code="x"), Reason.ALREADY_PAID, 0),
     ("the same code at the rear door", [tap(0, code="x")], tap(1, code="x", lane="rear"), Reason.ALREADY_PAID, 0),
-    ("a companion on the same phone", [tap(0)], tap(0.2), Reason.TRANSFER, 100),
+    ("a companion on the same phone pays a fare of its own", [tap(0)], tap(0.2), Reason.PAID, 200),
+    ("so does the second one", [tap(0), tap(0.2)], tap(0.4), Reason.PAID, 200),
+    ("at the rear door, too", [tap(0)], tap(0.2, lane="rear"), Reason.PAID, 200),
     ("one companion too many", [tap(0), tap(0.1), tap(0.2)], tap(0.3), Reason.COMPANIONS_USED, None),
     ("a student brings nobody", [tap(0, **STUDENT)], tap(1, **STUDENT), Reason.TOO_SOON, None),
     ("a student's next ride", [tap(0, **STUDENT)], tap(11, **STUDENT), Reason.PAID, 100),
+    (
+        "the other phone of the account rides along",
+        [tap(0, account="zhang")],
+        tap(1, who="phone", account="zhang"),
+        Reason.PAID,
+        200,
+    ),
+    ("on the way back it is a change, however soon", [tap(0)], tap(5, run=START + 4 * MINUTE_MS), Reason.TRANSFER, 100),
+    (
+        "the holder changes on the next bus, whoever came along",
+        [tap(0), tap(0.1), tap(0.2)],
+        tap(25, run=START + 20 * MINUTE_MS),
+        Reason.TRANSFER,
+        100,
+    ),
+    (
+        "a companion there pays again",
+        [tap(0), tap(0.1), tap(25, run=START + 20 * MINUTE_MS)],
+        tap(25.1, run=START + 20 * MINUTE_MS),
+        Reason.PAID,
+        200,
+    ),
+    (
+        "a companion does not make the holder's half hour longer",
+        [tap(0), tap(9)],
+        tap(31, run=START + 20 * MINUTE_MS),
+        Reason.PAID,
+        200,
+    ),
+    ("a companion's fare is none of the holder's cap", [tap(0), tap(0.1), tap(0.2)], tap(60), Reason.PAID, 200),
+    ("nor does the cap pay for a companion", [tap(0), tap(60), tap(120)], tap(120.1), Reason.PAID, 200),
+    (
+        "who pays beside somebody whose ride was taken back is a holder",
+        [tap(0), {"voided": 0.05}],
+        tap(0.1),
+        Reason.PAID,
+        200,
+    ),
+    (
+        "and changes as one",
+        [tap(0), {"voided": 0.05}, tap(0.1)],
+        tap(25, run=START + 20 * MINUTE_MS),
+        Reason.TRANSFER,
+        100,
+    ),
     # transfers and caps
     ("a transfer half an hour after the last ride", [tap(0)], tap(30), Reason.TRANSFER, 100),
     ("a minute later it is a ride of its own", [tap(0)], tap(31), Reason.PAID, 200),
@@ -286,6 +341,9 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
 
 def run(riding: Riding, one: dict[str, Any]) -> Any:
     one = dict(one)
+    if "voided" in one:
+        last = riding.entries[-1].name
+        return riding.write(Voided(who="7", why="asked", of=last), _instant(START + int(one["voided"] * MINUTE_MS)))
     if one.pop("blocked", False):
         row = Block(ref=ref("amber").hex(), scopes=(BlockScope.PAYMENT,))
         riding.parameters = msgspec.structs.replace(riding.parameters, blocks_of={ref("amber"): (row,)})

@@ -107,6 +107,25 @@ def test_too_soon(sentence: str, pass_back: PassBack, earlier: list[object], exp
     assert history.too_soon(pass_back, credential(), ref("account"), past, instant()) is expected, sentence
 
 
+@pytest.mark.parametrize(
+    ("sentence", "pass_back", "earlier", "run_ms", "expected"),
+    [
+        ("no window, nobody comes along", PassBack(window_s=0), [use()], 0, False),
+        ("on board since a moment ago", THREE, [use(at_ms=NOW_MS - 5000)], NOW_MS - 60_000, True),
+        ("on board before the bus turned round", THREE, [use(at_ms=NOW_MS - 5000)], NOW_MS - 1000, False),
+        ("after the window", THREE, [use(at_ms=NOW_MS - 600_000)], 0, False),
+        ("taken back", THREE, [use(state=UseState.ANNULLED, annulled_persons=1)], 0, False),
+        ("by account: the linked card is on board", OWN, [use(**PHONE)], 0, True),
+        ("by medium: it is somebody else's", BY_MEDIUM, [use(**PHONE)], 0, False),
+    ],
+)
+def test_rides_along(sentence: str, pass_back: PassBack, earlier: list[object], run_ms: int, expected: bool) -> None:
+    """A companion is somebody whose party is on board, as pass-back tells it."""
+    past = History(same_party=tuple(earlier))  # type: ignore[arg-type]  # rows of the table
+    found = history.rides_along(pass_back, credential(), ref("account"), past, instant(), run_ms)
+    assert found is expected, sentence
+
+
 DAY_MS = 86_400_000
 
 

@@ -20,6 +20,7 @@ SHOWN = [
     ("a student", [], tap(0, **STUDENT), ["full", "share"]),
     ("a transfer", [tap(0)], tap(30), ["full", "transfer"]),
     ("a cap", [tap(0), tap(60)], tap(120), ["full", "cap"]),
+    ("a companion", [tap(0), tap(60)], tap(60.1), ["full", "companion"]),
     ("a ceiling", [FAR], tap(9, "far", "s9", ceiling_fen=300), ["full", "ceiling"]),
     ("a count", [], tap(90, **SENIOR), ["full", "counted"]),
     ("boarding", [], FAR, ["boarded"]),
@@ -64,6 +65,7 @@ def test_no_rule_is_without_words() -> None:
     assert set(SENTENCES) == {
         "full",
         "overtime",
+        "companion",
         "share",
         "transfer",
         "discount",

@@ -35,6 +35,12 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("products.student", "no fare table", _set("none", "products", 0, "fare")),
     ("products.flat", "no accumulation 'week'", _set(["week"], "products", 2, "accumulates")),
     ("products.flat", "no transfer 'never'", _set(["never"], "products", 2, "transfers")),
+    ("products.flat", "needs pass_back", _set({"window_s": 0}, "products", 2, "pass_back")),
+    (
+        "products.flat",
+        "pass_back by medium, 'day' by account",
+        _set({"window_s": 60, "scope": "medium"}, "products", 2, "pass_back"),
+    ),
     ("products.student", "per cent", _set(-5, "products", 0, "percent")),
     ("products.student", "per cent", _set({"outside": 5000}, "products", 0, "percent_in")),
     ("products.senior", "HH:MM", _set([{"start": "nine"}], "products", 1, "when")),

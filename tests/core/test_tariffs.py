@@ -175,9 +175,18 @@ def test_london_hour() -> None:
     """Any number of buses within an hour of the first touch; 62 minutes by the readers' clocks."""
     riding = Riding(published("london-bus"))
     first = local_ms("2026-03-02 08:00", LONDON)
-    paid = [_london(riding, first + minute * MINUTE_MS) for minute in (0, 20, 59, 62)]
-    assert paid == [175, 0, 0, 0]
-    assert _london(riding, first + 62 * MINUTE_MS + 1000) == 175
+    assert [_london(riding, first + minute * MINUTE_MS) for minute in (0, 20, 40, 62)] == [175, 0, 0, 0]
+    assert [_london(riding, first + late_s * 1000, "birch") for late_s in (0, 62 * 60 + 1)] == [175, 175]
+
+
+def test_london_one_card_is_one_person() -> None:
+    """Fresh codes of one phone on one bus: nobody rides along on the holder's free hour; the holder changes as ever."""
+    riding = Riding(published("london-bus"))
+    first = local_ms("2026-03-02 08:00", LONDON)
+    bus = Where(vehicle="LTZ1", line="24")
+    told = [riding.tap(first + second * 1000, where=bus).decision.reason for second in (0, 5, 10, 15)]
+    assert told == [Reason.PAID, Reason.TOO_SOON, Reason.TOO_SOON, Reason.TOO_SOON]
+    assert _london(riding, first + 20 * MINUTE_MS) == 0
 
 
 def test_london_a_ride_after_the_hour_begins_a_new_one() -> None:
@@ -278,7 +287,15 @@ FOURTH: dict[str, Any] = {
             "counted": {"id": "counts", "period": "month", "allowance": 6, "weights": {"bus-ac": 2, "metro": 3}},
         },
         {"id": "metro", "services": ["fare"], "modes": ["metro"], "fare": "metro", "fare_fen": 0, "percent": 90},
-        {"id": "bus", "services": ["fare"], "fare": "bus", "fare_fen": 0, "percent": 90, "transfers": ["two-hours"]},
+        {
+            "id": "bus",
+            "services": ["fare"],
+            "fare": "bus",
+            "fare_fen": 0,
+            "percent": 90,
+            "transfers": ["two-hours"],
+            "pass_back": {"window_s": 300, "companions": 4},
+        },
     ],
 }
 
@@ -310,8 +327,8 @@ def test_a_fourth_city_transfers() -> None:
     rides = [("10:00", "1"), ("10:30", "2"), ("10:40", "2"), ("11:00", "1"), ("11:59", "2"), ("12:01", "1")]
     paid = []
     for clock, line in rides:
-        where = Where(vehicle="b", line=line)
-        outcome = riding.tap(local_ms(f"2026-03-02 {clock}"), where=where)
+        at_ms = local_ms(f"2026-03-02 {clock}")
+        outcome = riding.tap(at_ms, where=Where(vehicle="b", line=line, run=at_ms))
         paid.append((outcome.decision.reason, fen(outcome)))
     assert paid == [
         (Reason.PAID, 180),
@@ -321,6 +338,17 @@ def test_a_fourth_city_transfers() -> None:
         (Reason.TRANSFER, 0),
         (Reason.TRANSFER, 0),
     ]
+
+
+def test_a_family_in_a_fourth_city() -> None:
+    """Three on one phone: each pays on each bus, the holder alone changes for nothing."""
+    riding = Riding(msgspec.json.decode(json.dumps(FOURTH), type=Tariff))
+    paid = []
+    for clock, line in (("10:00", "1"), ("10:20", "2")):
+        began = local_ms(f"2026-03-02 {clock}")
+        where = Where(vehicle="b", line=line, run=began - 1)
+        paid.append([fen(riding.tap(began + second * 1000, where=where)) for second in (0, 4, 8)])
+    assert paid == [[180, 180, 180], [0, 180, 180]]
 
 
 def _fourth(riding: Riding, at: str, line: str) -> tuple[Reason, int | None]:

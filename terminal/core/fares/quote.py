@@ -4,6 +4,7 @@ Laws of this file:
 - Pure: the same tariff, ride and ledgers give the same quote, whoever asks: a gate, a purse, the explainer.
 - Order of the rules: full price, the product's share, transfer, discounts by what was paid, caps, ceiling. What is paid
   in the end is what is added to the sums.
+- A companion is another person: full share, no transfer, no sum and no cap; the holder's are as if nobody came along.
 - A discount by sum applies to whole rides that begin after the sum was reached; a cap cuts the ride that reaches it.
 """
 
@@ -62,6 +63,7 @@ class Ride(Value, frozen=True):
     extra_fen: int = 0  # overtime
     full_fen: int | None = None  # given: not looked up, and no discount applies
     ceiling_fen: int | None = None  # the issuer's limit of one spend
+    companion: bool = False  # of somebody who rides on this run already
     room_fen: int | None = None  # what this tap can pay in all, a debt from before included; None: no limit
 
 
@@ -92,7 +94,7 @@ def quote(tariff: Tariff, ride: Ride, payer: Payer) -> Quote | None:
     found = Quote(fen=full + ride.extra_fen, reason=ride.product.reason, steps=(Step(rule="full", fen=full),))
     if ride.extra_fen:
         found = _after(found, "overtime", found.fen, ride.extra_fen)
-    for rule in FULL_PRICE if ride.full_fen is not None else EVERY_RULE:
+    for rule in FULL_PRICE if ride.full_fen is not None else COMPANIONS if ride.companion else EVERY_RULE:
         found = rule(tariff, ride, payer, found)
     return found
 
@@ -108,6 +110,11 @@ def share(fen: int, percent: int, unit: int) -> int:
 
 
 # --------------------------------------------------------------------------- the rules, in their order
+
+
+def rides_along(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
+    """Said once; what a companion does not get is what the other rules would give."""
+    return _after(so_far, "companion", so_far.fen)
 
 
 def product_share(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
@@ -170,12 +177,17 @@ def ceiling(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
 
 
 def sums(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
-    """What is paid in the end is what is added; a counted concession uses up its counts."""
+    """What is paid in the end is what is added."""
     for name in ride.product.accumulates:
         rule = tariff.accumulations[name]
         window = calendar.window(rule.period, ride.at_ms, tariff.time_zone, tariff.service_day_starts)
         party = payer.party(rule.scope).ref
         so_far = _effect(so_far, Added(party=party, id=name, window=window, fen=so_far.fen, count=1))
+    return so_far
+
+
+def counts(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
+    """A counted concession uses up its counts, whoever rides on it."""
     counted = ride.product.counted
     if counted is not None:
         window = calendar.window(counted.period, ride.at_ms, tariff.time_zone, tariff.service_day_starts)
@@ -187,8 +199,10 @@ def sums(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
 
 
 Rule = Callable[[Tariff, Ride, Payer, Quote], Quote]
-EVERY_RULE: Sequence[Rule] = (product_share, transfers, discounts, caps, ceiling, sums)
-FULL_PRICE: Sequence[Rule] = (caps, ceiling, sums)  # an unfinished trip: no discount, but no cap is broken for it
+EVERY_RULE: Sequence[Rule] = (product_share, transfers, discounts, caps, ceiling, sums, counts)
+COMPANIONS: Sequence[Rule] = (rides_along, product_share, ceiling, counts)
+# An unfinished trip: no discount, but no cap is broken for it.
+FULL_PRICE: Sequence[Rule] = (caps, ceiling, sums, counts)
 
 
 # --------------------------------------------------------------------------- what the ledgers say

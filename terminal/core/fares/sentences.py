@@ -23,6 +23,7 @@ def sentence(step: Step) -> str:
 SENTENCES: dict[str, Callable[..., str]] = {
     "full": lambda: "the table's price",
     "overtime": lambda more: f"stayed too long: {amount(more)} more",
+    "companion": lambda: "a companion: pays on its own; no transfer, sum or cap is meant",
     "share": lambda percent, area: f"this product pays {percent} %{' in ' + area if area else ''}",
     "transfer": lambda name, since_s: f"transfer {name}: {since_s // 60} minutes after the ride it counts from",
     "discount": lambda name, percent, paid: f"{name}: {amount(paid)} paid so far, so this ride costs {percent} %",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from terminal.core import history
 from terminal.core.fares import table, trips
 from terminal.core.fares.quote import Payer, Quote, Ride, Step, fare_table, quote
 from terminal.core.fares.trips import Kind
@@ -92,7 +93,7 @@ def _holder_of_trip(case: Case) -> Ref | None:
 
 def _ride(case: Case, choice: Choice) -> Offer:
     """One tap is the whole ride."""
-    ride = _priced(case, choice.product)
+    ride = msgspec.structs.replace(_priced(case, choice.product), companion=_rides_along(case, choice.product))
     settled = _unfinished(case, ride)
     payer = _payer_after(case, settled.effects)
     if settled.fen:
@@ -233,6 +234,12 @@ def _parts(unfinished: int, ride: int, owed: int) -> tuple[Part, ...]:
 def _priced(case: Case, product: Product) -> Ride:
     at_ms = case.at.utc_ms
     return Ride(product=product, boarded=case.where, began_ms=at_ms, at_ms=at_ms, room_fen=_room(case, 0))
+
+
+def _rides_along(case: Case, product: Product) -> bool:
+    """Whether the holder is on board and this tap is for somebody else."""
+    held, run_ms = case.credential, case.where.run
+    return history.rides_along(product.pass_back, held, case.account, case.history, case.at, run_ms)
 
 
 def _price(case: Case, ride: Ride, payer: Payer) -> int:

@@ -157,7 +157,8 @@ def is_offered(case: Case, offer: Offer) -> Outcome | None:
 def party_is_free(case: Case, offer: Offer) -> Outcome | None:
     """What this party did a moment ago is still on its way to the disk: its sums and its trip are not known yet."""
     pending = any(use.name is None for use in case.history.same_party)
-    needs = bool(offer.effects) or offer.tap is Tap.ALIGHT
+    remembers = bool(offer.product.accumulates or offer.product.transfers)  # a companion of it has no effects
+    needs = bool(offer.effects) or remembers or offer.tap is Tap.ALIGHT
     return deny(case, Reason.GATE_BUSY) if pending and needs else None
 
 

@@ -100,7 +100,7 @@ async def test_renew(chromium: "Browser") -> None:
         await shows(tab, "account")
         assert await tab.locator("#rows li").count() == 3  # two loans, and a reservation
         assert "12.5" in await tab.locator("#figures").inner_text()
-        await tab.locator("#rows li").first.get_by_role("button").click()
+        await tab.locator("#rows li button").first.click()
         await tab.locator("#rows li .note").first.wait_for()
         assert "续借成功" in await tab.locator("#rows").inner_text()
         assert desk.visiting.facts()[0][0] == "renewed"

@@ -23,6 +23,7 @@ from terminal.core.entries import (
     PassageAnnulled,
     PassageUnknown,
     Passed,
+    Reissued,
     Voided,
 )
 from terminal.core.model import EntryName, GateSignal, Instant, PassageMode, Reason, Ref, Tap, UseState, Verdict
@@ -189,8 +190,17 @@ def head_office_holds_the_journal_once(day: Day) -> Iterator[str]:
     missing = journal - there.keys()
     if missing:
         yield f"head office lacks {len(missing)} entries, from {min(name.sequence for name, _ in missing)} on"
-    if there.keys() - journal:
-        yield f"head office has {len(there.keys() - journal)} entries no journal holds"
+    stray = there.keys() - journal - day.recorded.yesterday
+    if stray:
+        yield f"head office has {len(stray)} entries no journal holds"
+    reissued = {event.digest for event in day.log if isinstance(event, Committed) and _carries(event.entry)}
+    for name, digest in day.recorded.misplaced:
+        if digest not in day.recorded.counted | reissued:
+            yield f"entry {name.sequence} stands beside others at head office and was not issued again"
+
+
+def _carries(entry: Entry) -> bool:
+    return isinstance(entry.fact, Reissued)
 
 
 # --------------------------------------------------------------------------- codes, passages, charges

@@ -135,8 +135,9 @@ def _debits(recorded: Recorded) -> dict[Name, tuple[bytes, int, str]]:
 
 
 def _fact(data: bytes) -> dict[str, Any]:
+    """What an entry says, or the one it issues again."""
     found: dict[str, Any] = cbor2.loads(data)["fact"]
-    return found
+    return _fact(found["data"]) if found["type"] == "reissued" else found
 
 
 def _sums(amounts: list[int]) -> set[int]:

@@ -20,6 +20,7 @@ import msgspec
 from drivers.store import recovery, sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
+from terminal.core import reissuing
 from terminal.core.cards import purchase
 from terminal.core.cards.apdu import Conversation
 from terminal.core.entries import Decided, Draft, Entry, Fact, Receipt, link
@@ -234,6 +235,7 @@ PLANTS: dict[str, Plant] = {
     "card debited for more": lambda: patch.object(purchase, "begin", _debits_a_little_more),
     "replay dropped": lambda: patch.object(library_site, "Replay", ReplayDropped),
     "replayed unasked": lambda: patch.object(library_site, "Replay", ReplayedUnasked),
+    "edge of an old disk left": lambda: patch.object(reissuing, "CURABLE", frozenset({"conflict"})),
     "display tells another fare": lambda: patch.object(lane, "display", _tells_the_full_price),
 }
 

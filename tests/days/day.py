@@ -13,6 +13,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
+import cbor2
+
 from simulators.clockwork import JumpingLoop, new_loop
 from terminal.assemble import Terminal
 from terminal.core.entries import Decided, DenialsSummed, kind_of
@@ -230,11 +232,16 @@ class _Day:
     def _collect(self) -> None:
         """What head office holds in the end."""
         for table, into in (("records", self.recorded.held), ("aside", self.recorded.aside)):
-            columns = "epoch, sequence, hash, terminal, data"
+            columns = f"epoch, sequence, hash, terminal, data, {'NULL' if table == 'records' else 'reason'}"
             rows = self.world.head_office.db.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2")
-            for epoch, sequence, digest, terminal, data in rows:
-                into.append((EntryName(epoch=epoch, sequence=sequence), digest))
+            for epoch, sequence, digest, terminal, data, reason in rows:
+                one = EntryName(epoch=epoch, sequence=sequence), digest
+                into.append(one)
                 self.recorded.records.append((terminal, data))
+                if reason in ("conflict", "chain_broken"):
+                    self.recorded.misplaced.append(one)
+                else:
+                    self.recorded.counted.add(_own_hash(data))
         self.recorded.left = self.world.left_on_cards()
         if self.world.desks:
             library = self.world.books.library
@@ -273,6 +280,12 @@ class _Day:
             violations=found,
             digest=digest(self.recorded),
         )
+
+
+def _own_hash(data: bytes) -> bytes:
+    """Of the entry, or of the one it issues again."""
+    fact = cbor2.loads(data)["fact"]
+    return hashlib.sha256(fact["data"] if fact["type"] == "reissued" else data).digest()
 
 
 def digest(recorded: Recorded) -> str:

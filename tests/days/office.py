@@ -62,6 +62,7 @@ class OfficeInProcess:
 
     def __init__(self, terminal: str, head_office: CapriciousHeadOffice, random: Random, met: Counter[str]) -> None:
         self.mode: str | None = None
+        self.is_cut_off = False
         self._terminal = terminal
         self._head_office = head_office
         self._random = random
@@ -121,6 +122,8 @@ class OfficeInProcess:
 
     async def _there(self) -> None:
         await asyncio.sleep(self._random.uniform(*WAY_S))
+        if self.is_cut_off:
+            raise OfficeError("no network")
         if self.mode == DOWN:
             self._meet(DOWN)
             raise OfficeError("no way to head office")

@@ -109,6 +109,9 @@ class Recorded:
     log: list[Event] = field(default_factory=list)
     held: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what head office counts: name, hash
     aside: list[tuple[EntryName, bytes]] = field(default_factory=list)  # what it refused
+    misplaced: list[tuple[EntryName, bytes]] = field(default_factory=list)  # of that: where it holds other entries
+    counted: set[bytes] = field(default_factory=set)  # hashes of what it counts, or would not take
+    yesterday: set[tuple[EntryName, bytes]] = field(default_factory=set)  # what a disk wrote that is no more
     records: list[tuple[str, bytes]] = field(default_factory=list)  # terminal, entry: what it holds, refused or not
     tariff: Tariff = field(default_factory=lambda: Tariff(products=()))
     loaded: dict[Ref, int] = field(default_factory=dict)  # purse → what was on it in the morning

@@ -19,6 +19,7 @@ from tests.days.library import SILENCES, Desk
 from tests.days.office import MODES
 from tests.days.people import ODD_SIGNALS
 from tests.days.world import LaneOutside, World
+from tests.days.yesterday import DISK_RESTORED
 
 DAY_S = 16 * 3600.0
 QUIET_S = 1800.0  # before the evening nothing new goes wrong
@@ -43,6 +44,8 @@ class Troubles:
         if self._world.desks:
             kinds[2:] = [tuple(DESK), tuple(LIBRARY), tuple(kind for kind in OTHERS if kind != "emergency")]
         devices = [self._take_turns(one) for one in kinds]
+        if self._world.yesterday is not None:
+            devices.append(self._world.yesterday.come_back(lambda: self._cut("told to stop")))
         return devices + [self._cut_power() for _ in range(self._random.choice((2, 2, 3, 4)))]
 
     async def _take_turns(self, kinds: Sequence[str]) -> None:
@@ -288,4 +291,4 @@ LIBRARY: dict[str, Trouble] = {
 }
 PEOPLE = ("nobody walked", "late walker", "card torn", "dark page")
 # A run in which one of these never struck proves nothing about it.
-KINDS = (*MODES, *DISK, *GATE, *OTHERS, *VEHICLE, *DESK, *LIBRARY, *PEOPLE)
+KINDS = (*MODES, DISK_RESTORED, *DISK, *GATE, *OTHERS, *VEHICLE, *DESK, *LIBRARY, *PEOPLE)

@@ -25,7 +25,7 @@ from terminal.assemble import LaneParts, Parts
 from terminal.core.card import CardRules
 from terminal.core.entries import Draft, Entry
 from terminal.core.fares.trips import Role
-from terminal.core.model import GateAnswer, GateEvent, GateSignal, PassageMode, Reading, Ref
+from terminal.core.model import GateAnswer, GateEvent, GateSignal, Instant, PassageMode, Reading, Ref, TimeSource
 from terminal.core.parameters import Policies
 from terminal.core.phrases import Display
 from terminal.ports import RawParameters, StoreFull
@@ -38,11 +38,14 @@ from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Shown,
 from tests.days.riders import RIDERS, purses
 from tests.days.road import Road
 from tests.days.trades import PLACES, trade_of
+from tests.days.yesterday import Yesterday
 
 TERMINAL = "site-1"
 MORNING_MS = 1_799_962_200_000  # half past five in the morning, in Beijing
 PASSAGE_S, HOLD_S = 6, 5.0
 POLL_S = 20.0
+NIGHT_MS = 6 * 3_600_000
+RESTORED = 0.4  # of all days begin on an old disk image
 
 
 class World:
@@ -73,6 +76,9 @@ class World:
         self.desks = {name: Desk(name, self) for name in trade.desks}
         if trade.desks:
             self.books = Books(self)
+        night = Random(f"yesterday {seed}")
+        at = Instant(utc_ms=MORNING_MS - NIGHT_MS, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
+        self.yesterday = Yesterday(self, TERMINAL, at, night) if night.random() < RESTORED else None
         self.crowd = Crowd(trade.visits, trade.token, trade.tokens, purses(random) if trade.cards else [], self.account)
         self.recorded.tariff = trade.tariff
         self.recorded.loaded = {self.ref("tu", one.purse.number): one.loaded_fen for one in self.crowd.purses}

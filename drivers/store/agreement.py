@@ -10,21 +10,29 @@ from typing import Any
 import apsw
 
 from drivers.store import tables
+from drivers.store.schema import RECEIPTED_RUNS
 from terminal.core import projection
 from terminal.core.entries import Head
 from terminal.core.model import Use
 
-INDICES = {"unsent": ("entries", "receipt IS NULL"), "open_uses": ("uses", "state = 'reserved'")}
 
-
-def index_agrees(db: apsw.Connection, index: str, after: int) -> bool:
-    """Whether one of INDICES names the rows behind a row that it is there to find."""
-    table, condition = INDICES[index]
-    counted = f"SELECT count(*), sum(row) FROM {table} {{}} WHERE {condition} AND row > ?"
+def open_uses_agree(db: apsw.Connection, after: int) -> bool:
+    """Whether the index of open uses names the rows behind a row that it is there to find."""
+    counted = "SELECT count(*), sum(row) FROM uses {} WHERE state = 'reserved' AND row > ?"
     by_table, by_index = (
-        db.execute(counted.format(how), (after,)).fetchone() for how in ("NOT INDEXED", f"INDEXED BY {index}")
+        db.execute(counted.format(how), (after,)).fetchone() for how in ("NOT INDEXED", "INDEXED BY open_uses")
     )
     return by_table == by_index
+
+
+def receipts_agree(db: apsw.Connection, after: int) -> bool:
+    """Whether the runs of receipted rows behind a row are those whose entries have a receipt."""
+    kept = "SELECT max(first, ?), last FROM receipted WHERE last > ? ORDER BY first"
+    by_run = db.execute(kept, (after + 1, after)).fetchall()
+    return by_run == db.execute(RECEIPTED_RUNS.format(after=after) + "ORDER BY row").fetchall()
+
+
+BESIDE = {"the index open_uses": open_uses_agree, "the table receipted": receipts_agree}  # what stands beside entries
 
 
 def uses_agree(db: apsw.Connection, after: int, folded: Sequence[Use]) -> bool:

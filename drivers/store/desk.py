@@ -55,8 +55,9 @@ class Pace:
 
     def took(self, entries: int, seconds: float) -> None:
         """So many entries took so long to become durable, wherever that was done."""
-        away = max(0, self._away - entries) + int(seconds / BRIEF_S) * PATIENCE
-        self._away = min(away, LONGEST_PATIENCE)
+        if self._away or seconds >= BRIEF_S:
+            away = max(0, self._away - entries) + int(seconds / BRIEF_S) * PATIENCE
+            self._away = min(away, LONGEST_PATIENCE)
 
 
 class Desk:
@@ -108,7 +109,7 @@ class Desk:
             return
         assert self._loop is not None, "they came from it"
         try:
-            _tell(self._timed(jobs))
+            _tell(self._timed(jobs, only_adding=True))
         finally:
             self._loop.call_soon(self._let_go)  # behind everybody who waited
 
@@ -160,7 +161,8 @@ class Desk:
 
     def commit_there(self, jobs: list[Job]) -> None:
         """Have these committed and told; the caller is alone."""
-        outcomes = self._timed(jobs)
+        # receipts and pruning take their time on any disk
+        outcomes = self._timed(jobs, only_adding=all(job.adds for job in jobs))
         if outcomes:
             assert self._loop is not None, "they came from it"
             call(self._loop, self._hear, outcomes)
@@ -168,8 +170,7 @@ class Desk:
 
     # ----------------------------------------------------------------------- whoever holds the lock
 
-    def _timed(self, jobs: list[Job]) -> list[Outcome]:
-        only_adding = all(job.adds for job in jobs)  # receipts and pruning take their time on any disk
+    def _timed(self, jobs: list[Job], *, only_adding: bool) -> list[Outcome]:
         began = time.monotonic()
         outcomes = self._commit(jobs)
         if only_adding:

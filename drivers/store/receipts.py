@@ -3,13 +3,17 @@
 Laws of this file:
 - Nothing here begins or ends a transaction; whoever calls owns it.
 - Only a receipt whose hash is ours marks anything.
+- Runs of rows (schema.py) say the same once more: neighbours are one run, so behind a run stands what has no receipt.
 - A refused entry goes to quarantine with its reason; what issuing again cures stays there until it was.
 """
+
+from typing import Any
 
 import apsw
 
 from drivers.store import tables
-from terminal.core.entries import Receipt
+from drivers.store.schema import RECEIPTED_RUNS
+from terminal.core.entries import Receipt, StoredEntry
 from terminal.core.model import EntryName
 from terminal.core.reissuing import CURABLE, kept_as
 
@@ -33,7 +37,57 @@ def mark(db: apsw.Connection, receipt: Receipt) -> int:
         marked += 1
     rows = (base + receipt.first - 1, base + receipt.last - 1)
     db.execute("UPDATE entries SET receipt = 1 WHERE row BETWEEN ? AND ? AND receipt IS NULL", rows)
-    return marked + db.changes()
+    marked += db.changes()
+    _note(db, *rows)
+    return marked
+
+
+def without(db: apsw.Connection, from_row: int, limit: int) -> tuple[int, int]:
+    """Where to look for the oldest rows without a receipt from `from_row` on, and for how many, `limit` at most."""
+    first = max(from_row, tables.number(db, "SELECT min(row) FROM entries"))
+    within = tables.number(db, "SELECT last FROM receipted WHERE first <= ? ORDER BY first DESC LIMIT 1", first)
+    first = max(first, within + 1)
+    until = tables.number(db, "SELECT min(first) FROM receipted WHERE first > ?", first)
+    return first, min(limit, until - first) if until else limit
+
+
+def unsent(
+    db: apsw.Connection, from_row: int, limit: int, max_bytes: int, *, receipted: bool = False
+) -> list[StoredEntry]:
+    """The oldest run of one epoch from `from_row` on, without a receipt or, if asked, with; one entry at least.
+
+    It looks at every row until it has one: `without` knows where to begin.
+    """
+    wanted = "WHERE e.row >= ?" if receipted else "WHERE e.receipt IS NULL AND e.row >= ?"
+    run: list[StoredEntry] = []
+    size = 0
+    for stored in tables.entries(db, f"{wanted} ORDER BY e.row LIMIT ?", from_row, limit):
+        size += len(stored.data)
+        follows = not run or (run[-1].name.epoch == stored.name.epoch and run[-1].row + 1 == stored.row)
+        if not follows or (run and size > max_bytes):
+            break
+        run.append(stored)
+    return run
+
+
+def _note(db: apsw.Connection, first: int, last: int) -> None:
+    """All these rows have a receipt now, as far as they are still there: one run with what it touches."""
+    first = max(first, tables.number(db, "SELECT min(row) FROM entries"))
+    if first > last:
+        return
+    touching = (last + 1, first - 1)
+    query = "SELECT min(first), max(last) FROM receipted WHERE first <= ? AND last >= ?"
+    found: Any = db.execute(query, touching).fetchone()
+    if found[0] is not None:
+        first, last = min(first, found[0]), max(last, found[1])
+        db.execute("DELETE FROM receipted WHERE first <= ? AND last >= ?", touching)
+    db.execute("INSERT INTO receipted VALUES (?, ?)", (first, last))
+
+
+def find(db: apsw.Connection) -> None:
+    """The runs of a journal whose entries were written with their receipts."""
+    db.execute("DELETE FROM receipted")
+    db.execute("INSERT INTO receipted " + RECEIPTED_RUNS.format(after=0))
 
 
 def to_reissue(db: apsw.Connection, epoch: bytes, limit: int) -> list[tuple[int, EntryName, bytes]]:

@@ -4,7 +4,7 @@ Laws of this file:
 - Looking comes before touching: the files are examined through a read-only connection, before SQLite may recover,
   checkpoint or migrate anything. Any exception counts as damage.
 - Before the first gate opens the newest entries are verified, at least all behind the last anchor: chain, columns,
-  the index of what is unsent, the projection. The rest is verified while the terminal runs (walk.py).
+  the runs of what has a receipt, the projection. The rest is verified while the terminal runs (walk.py).
 - Whoever finds damage while the terminal runs leaves a mark: the next start believes it and salvages.
 """
 
@@ -70,9 +70,9 @@ def verify(db: apsw.Connection, start: Head) -> Head:
 
 
 def _verify_beside(db: apsw.Connection, start: Head, end: Head, uses: dict[EntryName, Use]) -> None:
-    for index in agreement.INDICES:
-        if not agreement.index_agrees(db, index, start.row):
-            raise BadEntry(f"the index {index} does not agree with its table")
+    for what, agrees in agreement.BESIDE.items():
+        if not agrees(db, start.row):
+            raise BadEntry(f"{what} does not agree with its rows")
     if not agreement.uses_agree(db, start.row, list(uses.values())):
         raise BadEntry("the uses do not agree with the entries")
     if tables.last_anchor(db).row > max(end.row, start.row):

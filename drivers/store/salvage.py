@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
-from drivers.store import tables
+from drivers.store import receipts, tables
 from drivers.store.recovery import DATABASE, HEAD, LOG, SHARED, SUSPECT, connect, suspect, sync
 from drivers.store.schema import migrate
 from terminal.core.entries import (
@@ -131,6 +131,7 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> int:
             tables.insert(into, row.row, entry, row.data, row.digest, row.receipt)
             tables.project(into, row.row, entry)
             last = advance(last, entry, row.digest)
+        receipts.find(into)
         tables.projected_up_to(into, last.row)
         tables.remember_at_least(into, last)
         # A lowering that stood behind the damage is gone: remembered, it would hide the floor of all before it.

@@ -7,9 +7,22 @@ Laws of this file:
   the row `memory` calls `projected`; what is newer is folded in memory (tail.py).
 - A row's number is given by us: it grows across epochs, is never reused, and row = first_row + sequence - 1
   inside an epoch, so that no second index has to be written with every entry.
+- `receipted` says in runs what `entries.receipt` says row by row: an index of what has no receipt would be a second
+  page written with every entry, runs change with a receipt only.
 """
 
 import apsw
+
+# Runs of rows behind `after` with a receipt: what lies between two neighbours without one.
+RECEIPTED_RUNS = """
+    SELECT row + 1, next - 1 FROM (
+        SELECT row, lead(row) OVER (ORDER BY row) AS next FROM (
+            SELECT max({after}, min(row) - 1) AS row FROM entries
+            UNION ALL SELECT row FROM entries WHERE receipt IS NULL AND row > {after}
+            UNION ALL SELECT max(row) + 1 FROM entries
+        )
+    ) WHERE next > row + 1
+"""
 
 MIGRATIONS: tuple[str, ...] = (
     # 0 → 1
@@ -57,6 +70,12 @@ MIGRATIONS: tuple[str, ...] = (
     # 3 → 4: a ledger reaches further back than its entries, so it carries its own proof. NULL: from an older program
     """
     ALTER TABLE ledgers ADD COLUMN digest BLOB;
+    """,
+    # 4 → 5: an entry is one page
+    f"""
+    CREATE TABLE receipted (first INTEGER PRIMARY KEY, last INTEGER NOT NULL); -- rows; between two runs one has none
+    INSERT INTO receipted {RECEIPTED_RUNS.format(after=0)};
+    DROP INDEX unsent;
     """,
 )
 VERSION = len(MIGRATIONS)

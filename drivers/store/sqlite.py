@@ -201,7 +201,7 @@ class SqliteStore:
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """See the port."""
         with self._reading() as db:
-            return tables.unsent(db, from_row, limit, max_bytes)
+            return receipts.unsent(db, *receipts.without(db, from_row, limit), max_bytes)
 
     def holds(self, name: EntryName, digest: bytes) -> bool:
         """See the port."""

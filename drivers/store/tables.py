@@ -30,13 +30,18 @@ _ENTRIES = (
     "ON p.first_row = (SELECT max(first_row) FROM epochs WHERE first_row <= e.row) "
 )
 RECEIPTS = (None, 1, 2)
+_NOT_WAITING = (
+    "SELECT min(row) - 1 + (SELECT ifnull(sum(last - first + 1), 0) FROM receipted) FROM entries"  # pruned, sent
+)
 REMEMBERED = ("key_number", "parameter_version", "lowered_row")
 _remembered = attrgetter(*REMEMBERED)
 
 # --------------------------------------------------------------------------- writing
 
 
-def insert(db: apsw.Connection, row: int, entry: Entry, data: bytes, digest: bytes, receipt: int | None = None) -> None:
+def insert(
+    db: apsw.Connection | apsw.Cursor, row: int, entry: Entry, data: bytes, digest: bytes, receipt: int | None = None
+) -> None:
     """One entry; its projection follows."""
     db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (row, entry.at.utc_ms, receipt, digest, data))
     if isinstance(entry.fact, EpochBegan):
@@ -91,7 +96,7 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
     ).fetchall()
     # What stands before a lowered floor was written while the clock ran ahead: it is no newer than the lowering.
     lowered_row = memory(db).get("lowered_row", 0)
-    lowered = _number(db, "SELECT at_ms FROM entries WHERE row = ?", lowered_row)
+    lowered = number(db, "SELECT at_ms FROM entries WHERE row = ?", lowered_row)
     gone = 0
     for row, at_ms, receipt in oldest[:-1]:  # the newest entry always stays: it is the head
         made_ms = min(at_ms, lowered) if row < lowered_row else at_ms
@@ -114,6 +119,8 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
         )
     db.execute("DELETE FROM uses WHERE row <= ?", (gone,))
     db.execute("DELETE FROM entries WHERE row <= ?", (gone,))
+    db.execute("DELETE FROM receipted WHERE last <= ?", (gone,))
+    db.execute("UPDATE receipted SET first = ? WHERE first <= ?", (gone + 1, gone))
     return int(gone - oldest[0][0] + 1)
 
 
@@ -161,7 +168,7 @@ def proof(party: bytes, at_ms: int, data: bytes) -> bytes:
 
 def _forget_ledgers(db: apsw.Connection, gone: int) -> None:
     """Ledgers nobody touched since entries that are pruned now, and that say nothing any more."""
-    now_ms = _number(db, "SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1")
+    now_ms = number(db, "SELECT at_ms FROM entries ORDER BY row DESC LIMIT 1")
     for stored in list(entries(db, "WHERE e.row <= ?", gone)):
         for effect in projection.effects(decode(stored.data)):
             found = db.execute("SELECT touched_ms, data FROM ledgers WHERE party = ?", (effect.party,)).fetchone()
@@ -185,22 +192,6 @@ def rows(db: apsw.Connection, where: str, *values: object) -> Iterator[tuple[Sto
             raise BadEntry(f"row {row} changed its type")
         name = EntryName(epoch=epoch, sequence=sequence)
         yield StoredEntry(row=row, name=name, data=data, hash=digest), at_ms, receipt
-
-
-def unsent(
-    db: apsw.Connection, from_row: int, limit: int, max_bytes: int, *, receipted: bool = False
-) -> list[StoredEntry]:
-    """The oldest run of one epoch from `from_row` on, without a receipt or, if asked, with; one entry at least."""
-    wanted = "WHERE e.row >= ?" if receipted else "WHERE e.receipt IS NULL AND e.row >= ?"
-    run: list[StoredEntry] = []
-    size = 0
-    for stored in entries(db, f"{wanted} ORDER BY e.row LIMIT ?", from_row, limit):
-        size += len(stored.data)
-        follows = not run or (run[-1].name.epoch == stored.name.epoch and run[-1].row + 1 == stored.row)
-        if not follows or (run and size > max_bytes):
-            break
-        run.append(stored)
-    return run
 
 
 def uses(db: apsw.Connection, keys: Sequence[Ref], since_ms: int) -> list[Use]:
@@ -254,7 +245,7 @@ def all_uses(db: apsw.Connection) -> list[Use]:
 
 def projected(db: apsw.Connection) -> int:
     """The row up to which entries are projected."""
-    return _number(db, "SELECT value FROM memory WHERE name = 'projected'")
+    return number(db, "SELECT value FROM memory WHERE name = 'projected'")
 
 
 def last_anchor(db: apsw.Connection) -> Head:
@@ -264,7 +255,7 @@ def last_anchor(db: apsw.Connection) -> Head:
 
 def newest_row(db: apsw.Connection) -> int:
     """The newest entry's row; 0 where there is none."""
-    return _number(db, "SELECT max(row) FROM entries")
+    return number(db, "SELECT max(row) FROM entries")
 
 
 def owner(db: apsw.Connection) -> str | None:
@@ -305,8 +296,8 @@ def head(db: apsw.Connection) -> Head:
     return Head(
         name=last.name,
         hash=last.hash,
-        floor_ms=_number(db, newest, lowered_row),
-        unsent=_number(db, "SELECT count(*) FROM entries WHERE receipt IS NULL"),
+        floor_ms=number(db, newest, lowered_row),
+        unsent=last.row - number(db, _NOT_WAITING),
         row=last.row,
         key_number=remembered.get("key_number", 0),
         parameter_version=remembered.get("parameter_version", 0),
@@ -333,7 +324,8 @@ def memory(db: apsw.Connection) -> dict[str, int]:
     return {name: value for name, value in found if name in REMEMBERED}
 
 
-def _number(db: apsw.Connection, query: str, *values: Any) -> int:
+def number(db: apsw.Connection, query: str, *values: Any) -> int:
+    """What a query of one number finds; 0 where it finds nothing."""
     found = db.execute(query, values).fetchone()
     return int(found[0] or 0) if found else 0
 

@@ -29,8 +29,8 @@ def walk(directory: Path) -> str | None:
                     begin = max(place, tables.base(db), key=lambda one: one.row)
                     place = [begin, *(step for step, _ in recovery.steps(db, begin, AT_ONCE))][-1]
                     if place.row == begin.row:
-                        wrong = [index for index in agreement.INDICES if not agreement.index_agrees(db, index, 0)]
-                        return f"the index {wrong[0]} does not agree with its table" if wrong else None
+                        wrong = [what for what, agrees in agreement.BESIDE.items() if not agrees(db, 0)]
+                        return f"{wrong[0]} does not agree with its rows" if wrong else None
         finally:
             db.close()
     except Exception as error:  # a flipped bit can raise anything; whatever it is, it is damage

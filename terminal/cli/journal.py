@@ -18,7 +18,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from drivers.store import recovery, tables
+from drivers.store import receipts, recovery, tables
 from drivers.store.head_file import peek
 from terminal.cli import exit_codes
 from terminal.core import batch, proof
@@ -77,7 +77,7 @@ def _complain(what: str, hint: str, code: int = exit_codes.DEVICE) -> int:
 
 
 def _show(options: argparse.Namespace, db: apsw.Connection) -> int:
-    newest = tables.head(db).row
+    newest = tables.newest_row(db)
     after = 0 if options.last is None else max(0, newest - options.last)
     for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", after):
         entry = decode(stored.data)
@@ -196,6 +196,6 @@ def _export(options: argparse.Namespace, db: apsw.Connection) -> int:
 def _runs(db: apsw.Connection, *, everything: bool) -> Iterator[list[StoredEntry]]:
     """Runs of one epoch, oldest first, each small enough for one batch."""
     row = 0
-    while run := tables.unsent(db, row, RUN, RUN_BYTES, receipted=everything):
+    while run := receipts.unsent(db, row, RUN, RUN_BYTES, receipted=everything):
         yield run
         row = run[-1].row + 1

@@ -393,9 +393,12 @@ def check_link(stored: StoredEntry, last: EntryName, last_hash: bytes) -> Entry:
 def advance(head: Head, entry: Entry, digest: bytes) -> Head:
     """The head after one more entry."""
     fact = entry.fact
-    key = fact.number if isinstance(fact, ContentKey) else 0
-    version = fact.version if isinstance(fact, ParametersChanged) else 0
     row, lowered = head.row + 1, isinstance(fact, FloorLowered)
+    key, version = head.key_number, head.parameter_version
+    if isinstance(fact, ContentKey):
+        key = max(key, fact.number)
+    elif isinstance(fact, ParametersChanged):
+        version = max(version, fact.version)
     return Head(
         name=entry.name,
         hash=digest,
@@ -403,8 +406,8 @@ def advance(head: Head, entry: Entry, digest: bytes) -> Head:
         unsent=head.unsent + 1,
         row=row,
         lowered_row=row if lowered else head.lowered_row,
-        key_number=max(head.key_number, key),
-        parameter_version=max(head.parameter_version, version),
+        key_number=key,
+        parameter_version=version,
     )
 
 

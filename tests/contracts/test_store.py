@@ -251,6 +251,29 @@ class TestStore:
         assert store.open("T1", at()).unsent == 7
         await store.close()
 
+    async def test_receipts_in_any_order(self, make: Make) -> None:
+        """The newest first, the backlog behind it, one again: what has none is found, and counted, at every step."""
+        store = make()
+        store.open("T1", at())
+        for _ in range(11):
+            await store.append(draft())
+        kept = set(range(1, 13))
+        runs = ((9, 10), (1, 3), (6, 7), (4, 8), (2, 5), (12, 12), (11, 11))
+        for answer in [receipt(store, first, last) for first, last in runs]:
+            kept -= set(range(answer.first, answer.last + 1))
+            await store.settle(answer)
+            found, row = list[int](), 0
+            while run := store.unsent(row, 100, 1 << 20):
+                found += [stored.row for stored in run]
+                row = run[-1].row + 1
+            assert found == sorted(kept) and store.head().unsent == len(kept)
+        await store.close()
+        store = make()
+        assert store.open("T1", at()).unsent == 0
+        await store.append(draft())
+        assert [stored.row for stored in store.unsent(0, 100, 1 << 20)] == [13]
+        await store.close()
+
     async def test_run_bounds(self, make: Make) -> None:
         """A run keeps to its number and bytes, but one entry is always given."""
         store = make()

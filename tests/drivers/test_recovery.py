@@ -60,6 +60,8 @@ async def opened(directory: Path) -> tuple[SqliteStore, str]:
         ("an entry's bytes", "UPDATE entries SET data = zeroblob(200) WHERE row = 30"),
         ("an entry's time", "UPDATE entries SET at_ms = at_ms + 256 WHERE row = 30"),
         ("a receipt that never was", "UPDATE entries SET receipt = 0 WHERE row = 30"),
+        ("a run of receipts that reaches too far", "UPDATE receipted SET last = last + 1"),
+        ("a run of receipts is forgotten", "DELETE FROM receipted"),
         ("an entry is gone", "DELETE FROM entries WHERE row = 30"),
         ("another epoch's name", "UPDATE epochs SET epoch = x'0000000000000001'"),
         ("a used code is forgotten", "DELETE FROM use_keys WHERE key IN (SELECT key FROM use_keys LIMIT 1)"),

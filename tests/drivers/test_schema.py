@@ -3,6 +3,7 @@
 A new migration brings the next file: the newest golden journal is what its predecessor leaves behind.
 """
 
+import argparse
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from drivers.store import recovery, schema, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.sqlite import SqliteStore
+from terminal.cli import exit_codes, journal
 from terminal.core.entries import decode
 from terminal.core.model import EntryName, UseState
 from terminal.ports import StoreBroken
@@ -60,6 +62,19 @@ async def test_an_older_journal_goes_on(tmp_path: Path, version: int) -> None:
         assert db.execute("SELECT sequence, reason FROM quarantine").fetchall() == [(4, "unreadable")]
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
     assert not list(directory.glob("damaged-*"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_older_journal_is_exported_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], version: int
+) -> None:
+    """A dead machine's disk is read with today's program: what head office does not hold, and nothing is migrated."""
+    directory = restored(version, tmp_path / "j")
+    options = argparse.Namespace(action="export", path=directory, file=tmp_path / "file", all=False)
+    assert journal.run(options) == exit_codes.OK
+    assert capsys.readouterr().out.startswith("7 entries of T1 written") and options.file.stat().st_size
+    with contextlib.closing(sqlite3.connect(directory / recovery.DATABASE)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (version,)
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])

@@ -16,6 +16,7 @@ import pytest
 
 from drivers.store.sqlite import SqliteStore
 from terminal.core import batch as batches
+from terminal.core.entries import Receipt
 from terminal.ports import OfficeError, StoreBroken
 from tests.drivers.test_store_sqlite import ROOT, WRITER
 from tests.journal_cases import TestClock, at, decided, draft, ref
@@ -73,6 +74,29 @@ async def test_weeks_of_backlog_do_not_slow_a_tap(tmp_path: Path) -> None:
     """Twenty times the entries, about the same work: counted in SQLite's own steps, not in seconds."""
     few, many = await _steps(tmp_path / "few", 500), await _steps(tmp_path / "many", 10_000)
     assert all(many[what] <= 1.5 * few[what] + 60 for what in few), (few, many)
+
+
+async def test_weeks_that_were_sent_do_not_slow_the_uploader(tmp_path: Path) -> None:
+    """The three newest are found as quickly behind ten thousand receipts as behind five hundred."""
+    steps = []
+    for count in (500, 10_000):
+        store = SqliteStore(tmp_path / str(count), TestClock())
+        store.open("T1", at())
+        for _ in range(count // 500):
+            entries = await asyncio.gather(*(store.append(draft()) for _ in range(500)))
+        (last,) = store.unsent(count - 2, 1, 1)
+        name = entries[0].name
+        assert await store.settle(Receipt("T1", name.epoch, 1, last.name.sequence, last.hash)) == count - 2
+        steps.append(0)
+
+        def step() -> bool:
+            steps[-1] += 1
+            return False
+
+        store._reader.set_progress_handler(step, 1)
+        assert [stored.row for stored in store.unsent(0, 50, 1 << 20)] == [count - 1, count, count + 1]
+        await store.close()
+    assert steps[1] <= 1.5 * steps[0] + 60, steps
 
 
 # The writer, keeping something of every entry: it will not manage with what it has.

@@ -48,6 +48,21 @@ async def write(directory: Path, count: int, *, clean: bool = True) -> list[Entr
     return names
 
 
+async def test_an_entry_is_one_page(tmp_path: Path) -> None:
+    """Of the log; one that begins a new page takes that page, its parent and the database's first."""
+    store = SqliteStore(tmp_path / "j", TestClock())
+    store.open("T1", at())
+    for number in range(20):
+        await store.append(draft(decided(f"rider {number}")))
+    pages, db = list[int](), store._owner._db
+    for number in range(20):
+        before, _ = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        await store.append(draft(decided(f"rider {number}")))
+        pages.append(db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0] - before)
+    assert set(pages) == {1, 3} and pages.count(1) > pages.count(3)
+    await store.close()
+
+
 async def reopen(directory: Path) -> tuple[list[Fact], list[Path]]:
     """Facts of the newest epoch's beginning, and the copies that were kept."""
     store = SqliteStore(directory, TestClock())

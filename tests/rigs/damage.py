@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from drivers.store import recovery, tables
+from drivers.store import receipts, recovery, tables
 from drivers.store.sqlite import SqliteStore
 from terminal.core import projection
 from terminal.core.entries import ContentKey, Draft, Fact, ParametersChanged, Receipt, Refused, Sealed
@@ -127,7 +127,7 @@ def known(directory: Path) -> dict[str, Any]:
     try:
         unsent = []
         row = 0
-        while run := tables.unsent(db, row, 500, 1 << 30):
+        while run := receipts.unsent(db, row, 500, 1 << 30):
             unsent += [stored.name for stored in run]
             row = run[-1].row + 1
         return {

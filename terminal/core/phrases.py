@@ -2,6 +2,8 @@
 
 Laws of this file:
 - The class of a person is never spoken or shown large.
+- A loss or a block looks and sounds like every other "please ask a member of staff": who stands by learns nothing.
+  Staff find the reason in the journal, by the proof on the same display.
 - After a committed debit only `ok` tones; red only where trying again cannot help.
 - `zh` is spoken up to its first space; the rest is for the screen only. Placeholders are read as numbers.
 """
@@ -191,7 +193,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.READER_OVERDUE: _again("有书到期未还 还后可借", "A book is overdue. Return it to borrow again", Tone.NOTICE),
     Reason.READER_FINE: _again("待付{amount} 可到服务台办理", "{amount} to pay at the desk", Tone.NOTICE),
     Reason.READER_CODE_WANTED: _again("请出示借阅证 或借阅码", "Please show your library card or code"),
-    Reason.READER_ON_HOLD: _ask("借阅暂停 请到服务台", "Borrowing is on hold. Please ask the desk"),
+    Reason.READER_ON_HOLD: _ask("请到服务台", "Please ask the desk"),
     Reason.READER_EXPIRED: _ask("借阅证已到期 请到服务台", "Your library card has expired. Please ask the desk"),
     Reason.READER_NOT_OPENED: _ask(
         "还未开通借阅 请到服务台登记", "Borrowing is not set up yet. Please register at the desk"
@@ -239,8 +241,8 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.CODE_EXPIRED: _again("乘车码已过期 请刷新", "Code expired. Please refresh"),
     Reason.CODE_FROM_FUTURE: _again("请校准手机时间后刷新", "Check your phone's clock, then refresh"),
     Reason.OVER_CEILING: _stop("超出单次限额 请换种方式付款", "Over the limit for one ride. Please pay another way"),
-    Reason.BLOCKED: _stop("此卡暂停使用 请联系{hotline}", "This card is on hold. Please call {hotline}"),
-    Reason.REPORTED_LOST: _stop("此卡已挂失 请联系{hotline}", "Reported lost. Please call {hotline}"),
+    Reason.BLOCKED: _ask(),
+    Reason.REPORTED_LOST: _ask(),
     Reason.CODE_USED: _again("此码已用 请刷新", "Code already used. Please refresh"),
     Reason.TOO_SOON: _again("刚刚刷过 请稍候", "Just used here. Please wait a moment", Tone.NOTICE),
     Reason.NOT_CANONICAL: _NOT_READ,
@@ -251,8 +253,8 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.NOT_YET_VALID: _again("还未生效 请稍后再来", "Not valid yet. Please come later", Tone.NOTICE),
     Reason.TOKEN_EXPIRED: _again("凭证已过期 请更新", "Expired. Please renew it in your app"),
     Reason.WRONG_AUDIENCE: _NOT_ACCEPTED,
-    Reason.STATUS_REVOKED: _stop("此凭证已停用 请联系{hotline}", "No longer valid. Please call {hotline}"),
-    Reason.STATUS_SUSPENDED: _stop("此凭证暂停使用 请联系{hotline}", "On hold. Please call {hotline}"),
+    Reason.STATUS_REVOKED: _ask(),
+    Reason.STATUS_SUSPENDED: _ask(),
     Reason.STATUS_UNKNOWN: _ask(),
     Reason.ONLINE_ONLY_SOCIAL_SECURITY: _ONLINE,
     Reason.ONLINE_ONLY_MEDICAL: _ONLINE,
@@ -272,7 +274,7 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.CARD_REFUSED: _NOT_READ,
     Reason.PURSE_EXPIRED: _stop("交通功能已到期 请先充值激活", "Transit purse has expired. Top up to renew"),
     Reason.PURSE_NOT_ACTIVE: _stop("此卡未开通交通功能", "Transit is not yet active on this card"),
-    Reason.PURSE_LOCKED: _stop("此卡暂停使用 请联系{hotline}", "This card is on hold. Please call {hotline}"),
+    Reason.PURSE_LOCKED: _ask(),
     Reason.PURSE_NOT_ROAMING: _NO_CARD,
     Reason.MODULE_UNAVAILABLE: _ask(),
     Reason.NOT_ACCEPTED_HERE: _NO_CARD,
@@ -327,15 +329,9 @@ PROMPTS: dict[str, Line] = {
 }
 
 
-# Said instead, where others listen: a block, or what a reader owes.
-_ASK_STAFF = Line(zh="请找工作人员", en="Please ask a member of staff")
+# Said instead, where others listen: what somebody lacks or owes.
 _LOOK = Line(zh="请看屏幕", en="Please look at the screen")
-_DISCREET: dict[Reason, Line] = dict.fromkeys(
-    (Reason.BLOCKED, Reason.REPORTED_LOST, Reason.STATUS_REVOKED, Reason.STATUS_SUSPENDED, Reason.PURSE_LOCKED),
-    _ASK_STAFF,
-) | dict.fromkeys(
-    (Reason.BALANCE_SHORT, Reason.LOAN_LIMIT, Reason.READER_OVERDUE, Reason.READER_FINE, Reason.READER_ON_HOLD), _LOOK
-)
+_DISCREET = frozenset({Reason.BALANCE_SHORT, Reason.LOAN_LIMIT, Reason.READER_OVERDUE, Reason.READER_FINE})
 _NAMES = re.compile(r"\{([a-z_]+)\}")
 _FIGURES = re.compile(r"\{[^}]*\}|[.:]")
 
@@ -391,7 +387,7 @@ def speech(reason: Reason) -> Line:
     business is on the screen only.
     """
     if reason in _DISCREET:
-        return _DISCREET[reason]
+        return _LOOK
     phrase = PHRASES[reason]
     return Line(zh=_first(phrase.zh.split(" ")[0]), en=_first(phrase.en))
 

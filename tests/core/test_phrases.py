@@ -1,9 +1,10 @@
 """Words, tone and light: the table is whole, and keeps its laws."""
 
+import msgspec
 import pytest
 
 from terminal.core.model import Reason
-from terminal.core.phrases import PHRASES, Light, Tone, display, spoken
+from terminal.core.phrases import PHRASES, Light, Tone, display, speech, spoken
 from tests.core.cases import yuan
 
 CHARGED = (Reason.PAID, Reason.CONCESSION, Reason.PASS_HELD, Reason.ADMITTED, Reason.GROUP, Reason.ALREADY_PAID)
@@ -44,6 +45,35 @@ def test_the_class_of_a_person_is_never_told(reason: Reason) -> None:
     """Neither spoken nor shown."""
     text = PHRASES[reason].zh + PHRASES[reason].en.lower()
     assert not any(word in text for word in CLASSES)
+
+
+DISCREET = (
+    Reason.BLOCKED,
+    Reason.REPORTED_LOST,
+    Reason.STATUS_REVOKED,
+    Reason.STATUS_SUSPENDED,
+    Reason.PURSE_LOCKED,
+)
+
+
+@pytest.mark.parametrize("reason", DISCREET)
+def test_who_stands_by_learns_nothing_of_a_block(reason: Reason) -> None:
+    """It looks and sounds exactly like a clock nobody is sure of, and no alarm is in it."""
+    shown = display(reason, {"hotline": "12333"}, "7KD2XQ")
+    other = display(Reason.CLOCK_UNSURE, {}, "7KD2XQ")
+    assert msgspec.structs.replace(shown, reason=Reason.CLOCK_UNSURE) == other
+    assert (shown.tone, shown.light, speech(reason)) == (Tone.NOTICE, Light.BLUE, speech(Reason.CLOCK_UNSURE))
+
+
+BETRAYING = ("挂失", "暂停", "停用", "冻结", "锁", "lost", "hold", "block", "suspend", "revoke", "stolen")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_no_display_says_why_somebody_is_blocked(reason: Reason) -> None:
+    """But that the machine itself is out of service, and that a card is to be held still."""
+    phrase = PHRASES[reason]
+    text = (phrase.zh + phrase.en.lower()).replace("本机暂停服务", "").replace("hold still", "")
+    assert not any(word in text for word in BETRAYING), text
 
 
 def test_placeholders_are_filled() -> None:

@@ -14,14 +14,15 @@ import cv2
 import numpy as np
 
 from terminal.core.model import Reason
-from terminal.core.screen import Touch
+from terminal.core.screen import Language, Page, PageKind, Touch
 from tests.console import browsers, outcomes
 from tests.console.consoles import Served, served
 from tests.console.desk import open_desk
 from tests.core.visiting import Visiting
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser
+    from playwright.async_api import Page as Tab
 
 PLACE = Path("docs/screens")
 QUALITY = 60
@@ -33,6 +34,15 @@ STEPS: list[tuple[str, Callable[[Visiting], Visiting]]] = [
     ("renew", lambda visit: visit.press(Touch.RENEW_ALL)),
     ("return", lambda visit: visit.press(Touch.RETURN).lays("B-1", "B-7")),
 ]
+# What the runtime shows of its own accord: while another system is asked, and while nobody is served.
+SHOWN: dict[str, PageKind] = {"busy": PageKind.BUSY, "closed": PageKind.CLOSED}
+KINDS: dict[str, PageKind] = {
+    "rest": PageKind.REST,
+    "borrow": PageKind.READER,
+    "account": PageKind.ACCOUNT,
+    "renew": PageKind.ACCOUNT,
+    "return": PageKind.RETURNING,
+} | SHOWN
 PAGE = """# Every screen
 
 Drawn by Chromium (`make screens`), with the longest figures there are: each outcome on a seven-inch panel, then the
@@ -48,7 +58,7 @@ async def main() -> None:
         for language in ("zh", "en"):
             await _outcomes(chromium, one, language)
         await _kiosk(chromium, one)
-    names = ["ready", *(reason.value for reason in Reason), *(f"kiosk-{name}" for name, _ in STEPS)]
+    names = ["ready", *(reason.value for reason in Reason), *(f"kiosk-{name}" for name in KINDS)]
     rows = [f"| `{name}` | ![{name}, zh](zh/{name}.webp) | ![{name}, en](en/{name}.webp) |" for name in names]
     (PLACE / "README.md").write_text("\n".join([PAGE, *rows]) + "\n", encoding="utf-8")
 
@@ -75,10 +85,15 @@ async def _kiosk(chromium: "Browser", one: Served) -> None:
                 for name, do in STEPS:
                     await desk.do(do)
                     await page.locator(f"body[data-number='{one.kiosk.version}']").wait_for()
+                    assert desk.visiting.page.kind is KINDS[name]
+                    await _keep(page, f"{language}/kiosk-{name}", 0.625)
+                for name, kind in SHOWN.items():
+                    await one.kiosk.show(Page(kind=kind, language=Language(language)))
+                    await page.locator(f"body[data-number='{one.kiosk.version}']").wait_for()
                     await _keep(page, f"{language}/kiosk-{name}", 0.625)
 
 
-async def _keep(page: "Page", name: str, scale: float) -> None:
+async def _keep(page: "Tab", name: str, scale: float) -> None:
     image = cv2.imdecode(np.frombuffer(await page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from terminal.core.model import Reason
-from terminal.core.phrases import PHRASES, Tone
+from terminal.core.model import Reason, Values
+from terminal.core.phrases import HINTS, PHRASES, PROMPTS, Tone, display
 from tests.console import browsers, outcomes
 from tests.console.consoles import Served, served
+from tests.core.cases import yuan
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -85,17 +86,32 @@ async def test_every_outcome_is_seen_and_has_no_barrier(chromium: "Browser") -> 
             await page.evaluate(browsers.axe_source())
         for reason in outcomes.pictures():
             await one.screen.show(outcomes.shown(reason))
-            found = await asyncio.gather(*(looked_at(page, reason, language) for language, page in shown.items()))
+            found = await asyncio.gather(*(looked_at(page, reason.value, language) for language, page in shown.items()))
             assert not any(found), (reason, found)
 
 
-async def looked_at(page: "Page", reason: Reason, language: str) -> list[str]:
+async def test_what_stands_there_at_rest_is_seen_and_has_no_barrier(chromium: "Browser") -> None:
+    """Every service's invitation, in every language."""
+    async with served() as one, browsers.page_of(chromium) as page:
+        for service in PROMPTS:
+            one.console.screen(f"lane of {service}", service)
+            for language in LANGUAGES:
+                await page.goto(f"{one.address}/display?lane=lane of {service}&lang={language}")
+                await shows(page, "ready")
+                await page.evaluate(browsers.axe_source())
+                assert await looked_at(page, "ready", language) == [], (service, language)
+
+
+async def looked_at(page: "Page", reason: str, language: str) -> list[str]:
     """What is wrong with a page that shows this."""
-    await shows(page, reason.value)
+    await shows(page, reason)
     look = await page.evaluate(LOOK)
     readable = look["smallest"] >= SMALLEST and look["icon"] >= 0.2
-    found = [] if language == "both" else await browsers.barriers(page)
-    return [*found, *(f"cut off: {text}" for text in look["cut"]), *([] if readable else [f"too small: {look}"])]
+    return [
+        *await browsers.barriers(page),
+        *(f"cut off: {text}" for text in look["cut"]),
+        *([] if readable else [f"too small: {look}"]),
+    ]
 
 
 @pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size['width']}x{size['height']}")
@@ -138,6 +154,54 @@ async def test_what_is_short_is_huge(chromium: "Browser") -> None:
         assert (await page.evaluate(LOOK))["icon"] > 0.5
 
 
+HINTED = {
+    "zh": [["zh-CN", "09:00前换乘免费"], ["zh-CN", "距今日封顶还差3.5元"]],
+    "en": [["en", "Change free until 09:00"], ["en", "¥3.5 to today's cap"]],
+    "both": [["zh-CN", "09:00前换乘免费"], ["en", "Change free until 09:00"]],
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}x{size['height']}")
+async def test_hints_speak_what_the_page_speaks(chromium: "Browser", size: dict[str, int]) -> None:
+    """Two in one language; in both, the likelier one in both. None is left out where the words are usual ones."""
+    seen = """[...document.querySelectorAll("#hints span")].filter((one) => one.offsetParent).map(
+      (one) => [one.lang, one.textContent])"""
+    async with served() as one, browsers.page_of(chromium, viewport=size) as page:
+        for language in LANGUAGES:
+            await opened(page, one, language)
+            for reason in (Reason.PAID, Reason.PAID_BY_CARD, Reason.CAPPED, Reason.PASS_HELD):
+                await told(page, one, reason)
+                assert await page.evaluate(seen) == HINTED[language], (language, reason)
+
+
+async def test_every_hint_is_seen_and_has_no_barrier(chromium: "Browser") -> None:
+    """Each alone beside a grant, in every language."""
+    async with served() as one, browsers.page_of(chromium) as page:
+        for language in LANGUAGES:
+            await opened(page, one, language)
+            await page.evaluate(browsers.axe_source())
+            for name, hint in HINTS.items():
+                values: Values = {"fare": yuan(200), name: outcomes.AHEAD.get(name, "12"), "next_fold": "8.5"}
+                shown = display(Reason.PAID, values, outcomes.PROOF)
+                await one.screen.show(shown)
+                words = page.locator("#hints span:visible")
+                await words.filter(has_text=getattr(shown.hints[0], "en" if language == "en" else "zh")).wait_for()
+                assert await looked_at(page, "paid", language) == [], (language, hint)
+                assert await words.count() == (2 if language == "both" else 1)
+
+
+async def test_a_line_ends_between_words(chromium: "Browser") -> None:
+    """A word of Chinese stays whole, and a figure stays with what it counts."""
+    pieces = "(one) => one.innerHTML.split('<wbr>')"
+    async with served() as one, browsers.page_of(chromium) as page:
+        await opened(page, one, "zh")
+        await told(page, one, Reason.REPORTED_LOST)
+        title = await page.locator("#first .title").evaluate(pieces)
+        assert "".join(title) == "请找工作人员" and title[-1] == "人员" and "工作" in title[-2]
+        await told(page, one, Reason.PAID)
+        assert "3.5元" in (await page.locator("#hints span").last.evaluate(pieces))[-1]
+
+
 async def test_words_that_are_too_large_are_found(chromium: "Browser") -> None:
     """What looks for cut words finds planted ones, and letters that are too small."""
     async with served() as one, browsers.page_of(chromium) as page:
@@ -149,26 +213,25 @@ async def test_words_that_are_too_large_are_found(chromium: "Browser") -> None:
         assert (await page.evaluate(LOOK))["smallest"] < SMALLEST
 
 
+SOUNDING = {PHRASES[reason].tone: reason for reason in reversed(Reason)}  # each tone's first outcome
+
+
 async def test_sounds(chromium: "Browser") -> None:
-    """One picture, one sound: high or soft after a charge, the table's own otherwise; never again for the same."""
+    """One picture, one sound, for every tone there is: low for a refusal that stands, never after a charge."""
     low = 500  # hertz: what sounds like a refusal
+    assert set(SOUNDING) == set(Tone)
     async with served() as one, browsers.page_of(chromium) as page:
         await opened(page, one)
         await page.evaluate(LISTEN)
-        for reason in (
-            Reason.PAID,
-            Reason.PAID_BY_CARD,
-            Reason.UNFINISHED_SETTLED,
-            Reason.ALREADY_PAID,
-            Reason.BLOCKED,
-        ):
+        for tone, reason in SOUNDING.items():
             await page.evaluate("window.heard = []")
             await told(page, one, reason)
             heard = await page.evaluate("window.heard")
-            assert heard and (min(heard) < low) == (PHRASES[reason].tone is Tone.STOP), reason
+            assert bool(heard) == (tone not in (Tone.SILENT, Tone.EVACUATE)), tone
+            assert any(height < low for height in heard) == (tone is Tone.STOP), tone
         await page.evaluate("window.heard = []")
         await page.keyboard.press("l")
-        await told(page, one, Reason.OUT_OF_SERVICE)
+        await page.locator("#second:not(:visible)").wait_for(state="attached")
         assert await page.evaluate("window.heard") == []
 
 

@@ -7,6 +7,7 @@ const LOST = JSON.parse(body.dataset.lost);
 const LOST_AFTER_MS = 6000; // three beats
 const GONE_AFTER_MS = 1500; // the line is closed: a restart is quicker than a person's doubt
 const LANGUAGES = ["both", "zh", "en"];
+const WORDS = new Intl.Segmenter("zh", { granularity: "word" });
 let language = body.dataset.language;
 let state = null; // what the terminal told last
 let until = 0; // when the picture of it is over
@@ -21,21 +22,39 @@ function draw(picture) {
   byId("shape").setAttribute("href", "#" + picture.shape);
   const line = byId("first");
   line.lang = first === "zh" ? "zh-CN" : "en";
-  line.children[0].textContent = picture[first].title;
-  line.children[1].textContent = picture[first].detail;
+  put(line.children[0], picture[first].title);
+  put(line.children[1], picture[first].detail);
   byId("second").hidden = language !== "both";
   byId("second").textContent = picture.en.title + (picture.en.detail ? ". " + picture.en.detail : "");
-  const hints = picture[first].hints || [];
-  byId("hints").replaceChildren(...hints.map((text) => {
-    const item = document.createElement("li");
-    item.textContent = text;
-    item.lang = line.lang;
-    return item;
-  }));
+  // Two hints in one language, or the likelier one in both.
+  const hints = (picture[first].hints || []).slice(0, language === "both" ? 1 : 2);
+  byId("hints").replaceChildren(...hints.map((_, number) => hint(picture, number)));
   byId("hints").hidden = !hints.length;
   byId("proof").textContent = picture.proof || "";
   byId("proof").hidden = !picture.proof;
   fit();
+}
+
+// A line of Chinese ends between words only; a figure stays with what it counts.
+function put(element, text) {
+  const pieces = [];
+  for (const { segment } of WORDS.segment(text)) {
+    const before = pieces[pieces.length - 1] || "";
+    if (/\p{Script=Han}$/u.test(before)) pieces.push(document.createElement("wbr"));
+    pieces.push(segment);
+  }
+  element.replaceChildren(...pieces);
+}
+
+function hint(picture, number) {
+  const item = document.createElement("li");
+  for (const told of language === "both" ? ["zh", "en"] : [language]) {
+    const words = document.createElement("span");
+    put(words, picture[told].hints[number]);
+    words.lang = told === "zh" ? "zh-CN" : "en";
+    item.append(words, " ");
+  }
+  return item;
 }
 
 // Words are as large as fits: what does not fit is drawn smaller in two steps, never below what is read at two metres;

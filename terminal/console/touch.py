@@ -22,6 +22,8 @@ from terminal.core.screen_words import BUTTONS, FIGURES, TITLES
 from terminal.ports import Clock
 
 SAME_S = 0.5  # a page's end that moved by less is where it was
+# Pages on which there is nothing to do have a shape besides their words.
+KIND_SHAPES: dict[PageKind, str] = {PageKind.BUSY: "wait", PageKind.CLOSED: "closed"}
 ENDS = Line(zh="秒后自动退出", en="seconds until this ends")
 EMPTY = Line(zh="没有借出的书", en="No books on loan")
 
@@ -97,6 +99,7 @@ def drawn(page: Page) -> dict[str, Any]:
         "kind": page.kind.value,
         "language": "zh-CN" if language is Language.ZH else "en",
         "title": TITLES[page.kind].in_(language),
+        "shape": KIND_SHAPES.get(page.kind, ""),
         "said": said,
         "rows": [_row(row, language) for row in page.rows],
         "empty": _in(EMPTY, language) if page.kind is PageKind.ACCOUNT and not page.rows and not page.offline else "",

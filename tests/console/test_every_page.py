@@ -102,6 +102,8 @@ async def test_no_page_has_a_barrier(chromium: "Browser", size: dict[str, int], 
         for page in (*bare(language), *full(language)):
             await shown(one, tab, page)
             assert await browsers.barriers(tab) == [], page
+            has_shape = await tab.locator("#kind").is_visible()
+            assert has_shape == (page.kind in (PageKind.BUSY, PageKind.CLOSED)), page
             assert await tab.locator("h1").inner_text() == TITLES[page.kind].in_(language)
 
 

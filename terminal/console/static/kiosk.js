@@ -78,6 +78,8 @@ function draw(now) {
   body.dataset.number = page.number;
   body.dataset.reason = page.said ? page.said.reason : "";
   put("title", page.title);
+  byId("shape").setAttribute("href", "#" + page.shape);
+  byId("kind").toggleAttribute("hidden", !page.shape);
   put("offline", page.offline);
   put("empty", page.empty);
   fill("said", page.said ? [note(page.said)] : []);

@@ -32,7 +32,8 @@ SIZES = ({"width": 800, "height": 480}, {"width": 480, "height": 800}, {"width":
 LOOK = """() => {
   const side = Math.min(innerWidth, innerHeight);
   const seen = [...document.querySelectorAll("#words *")].filter((one) => one.offsetParent && one.textContent.trim());
-  const texts = seen.filter((one) => !one.children.length);
+  const says = (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+  const texts = seen.filter((one) => [...one.childNodes].some(says));
   const out = texts.filter((one) => {
     const box = one.getBoundingClientRect();
     return box.left < 0 || box.top < 0 || box.right > innerWidth + 1 || box.bottom > innerHeight + 1;

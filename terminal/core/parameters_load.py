@@ -175,6 +175,10 @@ def _check_cards(cards: Cards, tariff: Tariff) -> Cards:
         _hex("cards", f"purse {name}", value, size)
     for issuer in purse.home_issuers:
         _hex("cards", "purse home_issuers", issuer, 8)
+    _once("cards", "purse products", (product.id for product in purse.products))
+    for product in purse.products:
+        for where, what in tariff_check.purse_product(tariff, product):
+            raise ParametersError("cards", f"purse {where}", what)
     if purse.trips.fare and purse.trips.fare not in tariff.fares:
         raise ParametersError("cards", "purse trips", f"the tariff has no fare {purse.trips.fare!r}")
     if purse.trips.max_fare_fen < 0:

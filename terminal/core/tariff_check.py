@@ -19,6 +19,19 @@ from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
 CURRENCY = re.compile("[A-Z]{3}")
+OF_A_PURSE = {
+    "id",
+    "services",
+    "fare_fen",
+    "fare_type",
+    "reason",
+    "who",
+    "scopes",
+    "pass_back",
+    "modes",
+    "when",
+    "review",
+}
 CODE = re.compile("[0-9a-f]{8}")  # as cards' bytes are written everywhere here
 
 
@@ -144,6 +157,18 @@ def _concession(tariff: Tariff, product: Product) -> Iterator[Fault]:
             yield where, f"the counts {counted.id!r} share a name with an accumulation"
         if counted.allowance < 0 or min((1, *counted.weights.values())) < 1:
             yield where, "an allowance below 0, or a ride that uses less than one count"
+
+
+def purse_product(tariff: Tariff, product: Product) -> Iterator[Fault]:
+    """Faults of one product that purses pay for. A purse pays a plain price: nothing is summed up for bearer money, so
+    what would need a sum, a table or a list of its holder is refused here, not ignored at the door.
+    """
+    yield from _product(tariff, product)
+    yield from _concession(tariff, product)
+    plain = Product(id=product.id, services=product.services, fare_fen=product.fare_fen)
+    for name in product.__struct_fields__:
+        if name not in OF_A_PURSE and getattr(product, name) != getattr(plain, name):
+            yield f"products.{product.id}", f"a purse pays fare_fen as it stands: leave out {name!r}"
 
 
 def _table(where: str, table: FareTable) -> Iterator[Fault]:

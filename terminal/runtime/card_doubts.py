@@ -34,6 +34,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.services import rules
+from terminal.core.services.purse import holds
 from terminal.core.time import age_ms
 from terminal.ports import CardGone
 from terminal.runtime.conversation import Talk
@@ -120,7 +121,7 @@ class Doubts:
         if made.reason is not None:
             return (*self._lane.cards.denied(tap, made.reason), None)
         proven = made.state is DebitState.DONE and made.proof is not None and made.proof.holds
-        passes = proven and debit.debit.grants and self._is_fresh(debit, tap.at)
+        passes = proven and debit.debit.grants and self._holds(debit, tap.at)
         busy = self._busy(tap)
         if passes and made.proof is not None and busy is None:
             return self._grant(tap, debit, made.proof)
@@ -184,7 +185,10 @@ class Doubts:
     def _is_owed(self, debit: Debit, at: Instant) -> bool:
         """Done, and nobody passed for it."""
         done = debit.state is DebitState.DONE and debit.debit.grants and not debit.granted
-        return done and self._is_fresh(debit, at)
+        return done and self._holds(debit, at)
 
-    def _is_fresh(self, debit: Debit, at: Instant) -> bool:
-        return age_ms(debit.at_ms, at.utc_ms) < self._site.parameters.policies.card_honour_s * 1000
+    def _holds(self, debit: Debit, at: Instant) -> bool:
+        """Not long ago, and for a tap such as this one."""
+        policies, ago_ms = self._site.parameters.policies, age_ms(debit.at_ms, at.utc_ms)
+        here = holds(debit.debit.fare_type, ago_ms, self._lane.cards.place.stage, policies)
+        return here and ago_ms < policies.card_honour_s * 1000

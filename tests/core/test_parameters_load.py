@@ -157,6 +157,10 @@ BAD: dict[str, Callable[[], dict[str, bytes]]] = {
     "cards: a fare the tariff has not": lambda: changed("cards", _edit("purse", "trips", "fare", to="none")),
     "cards: a negative fare": lambda: changed("cards", _edit("purse", "trips", "max_fare_fen", to=-1)),
     "cards: a file nobody knows": lambda: changed("cards", _edit("purse", "state_file", to="1b")),
+    "cards: a purse's product with a cap": lambda: changed(
+        "cards", _edit("purse", "products", 0, "accumulates", to=["day"])
+    ),
+    "cards: a purse's product twice": lambda: changed("cards", _edit("purse", "products", 1, "id", to="purse")),
     "cards: a line that EF1A cannot keep": _long_line,
     "links: no key": lambda: changed("links", _edit("link_keys", to=[])),
     "links: short key": lambda: changed("links", _edit("link_keys", 0, "key", to="00")),

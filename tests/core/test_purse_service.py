@@ -7,12 +7,13 @@ import pytest
 
 from simulators.parameters import CARDS, TARIFF
 from terminal.core.card import Assurance, CardPlace, CardState, OpenTrip, Stage
-from terminal.core.debit import DebitKind
+from terminal.core.debit import COMPOSITE, Debit, DebitKind, PurseDebit
 from terminal.core.fares import stations
-from terminal.core.ledger import Where
+from terminal.core.ledger import EMERGENCY, Anchor, Ledger, Where
 from terminal.core.model import (
     Credential,
     DebitPurse,
+    EntryName,
     History,
     LockPurse,
     Medium,
@@ -20,19 +21,20 @@ from terminal.core.model import (
     Outcome,
     PassageMode,
     Reason,
+    Ref,
     Show,
     UseState,
 )
 from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product, PurseRules, TripFares
 from terminal.core.services import SERVICES, Case, judge
-from terminal.core.tariff import Band, FareTable, Line, Measure, Stop
+from terminal.core.tariff import Band, FareTable, Hours, Line, Measure, Stop
 from tests.core.card_talk import PURSE
 from tests.core.cases import NOW_MS, credential, instant, parameters, ref, use, yuan
 from tests.core.test_services import case as gate_case
 
 SENSOR = PassageMode.SENSOR
-HERE, ELSEWHERE = "0000510100000001", "0000990900000009"
-AT = "20270115160000"  # ten minutes before the tables' now, local
+HERE, SILENT, ELSEWHERE = "0000510100000001", "0000510100000002", "0000990900000009"
+AT = "20270115155000"  # ten minutes before the tables' now, local
 BOTH = CardPlace(stage=Stage.BOTH, line="0007", station="0003")
 
 
@@ -60,6 +62,21 @@ def case(**changes: object) -> Case:
             | changes
         )
     )
+
+
+def let_out(seconds_ago: int) -> dict[Ref, Ledger]:
+    """Everybody was, by fire release."""
+    at_ms = NOW_MS - 1000 * seconds_ago
+    return {EMERGENCY: Ledger(anchors=(Anchor(id="emergency", first_ms=at_ms, last_ms=at_ms),))}
+
+
+def debited_by(terminal: str) -> dict[Ref, Ledger]:
+    """The purse's newest debit here."""
+    made = PurseDebit(
+        type=COMPOSITE, amount_fen=0, balance_fen=5000, counter=41, terminal=bytes.fromhex(terminal)[2:],
+        transaction=bytes(4), when=bytes(7), algorithm=3, product="trip", fare_type="board", grants=True,
+    )  # fmt: skip
+    return {ref("amber"): Ledger(debit=Debit(of=EntryName(epoch=b"epoch--1", sequence=1), at_ms=NOW_MS, debit=made))}
 
 
 def debits(outcome: Outcome) -> list[tuple[DebitKind, int]]:
@@ -129,6 +146,31 @@ ENTRY = CardPlace(stage=Stage.ENTRY, line="0007", station="0001")
             },
             [(DebitKind.ALIGHT, 300)],
         ),
+        (
+            "a trip from before everybody was let out is forgiven",
+            {"place": ENTRY, "credential": purse(trip()), "ledgers": let_out(300)},
+            [(DebitKind.SETTLE, 0), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "one begun since is not",
+            {"place": ENTRY, "credential": purse(trip()), "ledgers": let_out(900)},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "nor one of another vehicle: nobody was let out there",
+            {"place": BOTH, "credential": purse(trip(terminal=ELSEWHERE)), "ledgers": let_out(300)},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "nor one of no date",
+            {"place": BOTH, "credential": purse(trip(at="20271399999999")), "ledgers": let_out(300)},
+            [(DebitKind.SETTLE, 600), (DebitKind.BOARD, 0)],
+        ),
+        (
+            "a trip of a module that is silent today: this vehicle wrote it",
+            {"place": EXIT, "credential": purse(trip(terminal=SILENT)), "ledgers": debited_by(SILENT)},
+            [(DebitKind.ALIGHT, 300)],
+        ),
     ],
 )
 def test_debits(sentence: str, changes: dict[str, object], expected: list[tuple[DebitKind, int]]) -> None:
@@ -137,6 +179,23 @@ def test_debits(sentence: str, changes: dict[str, object], expected: list[tuple[
     assert debits(outcome) == expected, sentence
     assert outcome.decision.granted and OpenGate() in outcome.acts
     assert outcome.charge is not None and outcome.charge.amount_fen == expected[-1][1]
+
+
+def test_hours_and_class_of_vehicle_are_the_tariff_s() -> None:
+    """Nine in the morning is nine where the tariff stands; the tables' now is four in the afternoon there."""
+    early = msgspec.structs.replace(OWN_USE, id="early", when=(Hours(start="00:00", end="10:00"),))
+    night = msgspec.structs.replace(OWN_USE, id="night", modes=("night",))
+    lines = {"n1": Line(stops=(Stop(id="1"),), mode="night")}
+    for zone, where, product in (
+        ("Asia/Shanghai", Where(), "own"),
+        ("Europe/London", Where(), "early"),
+        ("Asia/Shanghai", Where(line="n1", stop="1"), "night"),
+    ):
+        tariff = msgspec.structs.replace(TARIFF, time_zone=zone, lines=lines)
+        cards = Cards(purse=msgspec.structs.replace(PURSE, products=(early, night, OWN_USE)))
+        outcome = judge(case(parameters=parameters(tariff=tariff, cards=cards), where=where))
+        assert outcome.charge is not None and outcome.charge.product == product, zone
+        assert outcome.where == where
 
 
 def test_both_amounts_are_told() -> None:
@@ -150,6 +209,11 @@ def test_both_amounts_are_told() -> None:
 def paid(**changes: Any) -> History:
     """The same card's use, ten seconds ago."""
     return History(same_party=(use(**({"at_ms": NOW_MS - 10_000} | changes)),))
+
+
+def boarded(state: UseState, seconds_ago: int = 40) -> History:
+    """The same card's boarding."""
+    return paid(fare_type="board", amount_fen=0, state=state, at_ms=NOW_MS - 1000 * seconds_ago)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +268,31 @@ def paid(**changes: Any) -> History:
         (
             "boarded a moment ago: did it work?",
             {"history": paid(), "place": BOTH, "credential": purse(trip())},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "boarded before, and wants to get off",
+            {"history": boarded(UseState.COMMITTED), "place": EXIT, "credential": purse(trip())},
+            Reason.ALIGHTED_BY_CARD,
+        ),
+        (
+            "boarded, whether they walked nobody knows, and wants to get off",
+            {"history": boarded(UseState.UNKNOWN), "place": EXIT, "credential": purse(trip())},
+            Reason.ALIGHTED_BY_CARD,
+        ),
+        (
+            "the driver took the boarding back, and they ride on",
+            {"history": boarded(UseState.ANNULLED, 600), "place": BOTH, "credential": purse(trip())},
+            Reason.ALIGHTED_BY_CARD,
+        ),
+        (
+            "boarded, nobody walked, and comes to the entry again",
+            {"history": boarded(UseState.ANNULLED, 600), "place": ENTRY, "credential": purse(trip())},
+            Reason.ALREADY_PAID,
+        ),
+        (
+            "alighted, and asks at the exit",
+            {"history": paid(fare_type="alight"), "place": EXIT},
             Reason.ALREADY_PAID,
         ),
         (

@@ -10,8 +10,8 @@ import pytest
 from terminal.core import tariff_check
 from terminal.core.fares import table
 from terminal.core.ledger import Where
-from terminal.core.parameters import Tariff
-from terminal.core.tariff import Band, FareTable, Line, Measure, Stop
+from terminal.core.parameters import PassBack, Product, Tariff
+from terminal.core.tariff import Band, Counted, FareTable, Hours, Line, Measure, Period, Quota, Stop
 from tests.core.test_fare import CITY
 
 
@@ -90,6 +90,41 @@ def test_each_fault_is_named_with_its_place(where: str, what: str, city: Any) ->
     tariff = msgspec.json.decode(json.dumps(city), type=Tariff)
     found = list(tariff_check.faults(tariff))
     assert any(place == where and what in told for place, told in found), found
+
+
+PURSE = Product(id="purse", services=("fare",), fare_fen=160)
+MISSES: list[tuple[str, dict[str, Any]]] = [
+    ("leave out 'accumulates'", {"accumulates": ("day",)}),
+    ("leave out 'transfers'", {"transfers": ("soon",)}),
+    ("leave out 'percent'", {"percent": 50}),
+    ("leave out 'percent_in'", {"percent_in": {"outside": 50}}),
+    ("leave out 'fare'", {"fare": "flat"}),
+    ("leave out 'counted'", {"counted": Counted(id="rides", period=Period.DAY, allowance=2)}),
+    ("leave out 'quota'", {"quota": Quota(most=1)}),
+    ("leave out 'reentry'", {"reentry": True}),
+    ("leave out 'booked'", {"booked": True}),
+    ("leave out 'persons'", {"persons": 5}),
+    ("no transfer 'never'", {"transfers": ("never",)}),
+    ("below its least", {"fare_fen": -1}),
+    ("HH:MM", {"when": (Hours(start="nine"),)}),
+]
+
+
+@pytest.mark.parametrize(("what", "changes"), MISSES, ids=[what for what, _ in MISSES])
+def test_a_purse_s_product_says_only_what_a_purse_does(what: str, changes: dict[str, Any]) -> None:
+    """A cap or a transfer nobody would heed is refused with the set, not passed over at the door."""
+    tariff = msgspec.json.decode(json.dumps(CITY), type=Tariff)
+    found = list(tariff_check.purse_product(tariff, msgspec.structs.replace(PURSE, **changes)))
+    assert any(place == "products.purse" and what in told for place, told in found), found
+
+
+def test_hours_and_classes_of_vehicle_are_a_purse_s_too() -> None:
+    """What needs no sum is not complained about."""
+    tariff = msgspec.json.decode(json.dumps(CITY), type=Tariff)
+    product = msgspec.structs.replace(
+        PURSE, modes=("bus",), when=(Hours(end="09:00"),), review="proof", pass_back=PassBack(window_s=60)
+    )
+    assert list(tariff_check.purse_product(tariff, product)) == []
 
 
 def test_a_good_calendar_and_good_dates_are_no_fault() -> None:

@@ -281,6 +281,38 @@ async def test_it_was_not_debited_and_pays_when_it_comes_back(bus: World) -> Non
 
 
 @bus
+async def test_torn_at_boarding_and_back_at_the_exit(bus: World) -> None:
+    """It had boarded after all: the exit ends the trip, and does not open for the boarding alone."""
+    trips(bus.front, "0001")
+    trips(bus.rear, "0003", Stage.EXIT)
+    await again(bus)
+    card, purse = purse_card()
+    card.troubles = {4: Trouble.LEAVES_AFTER}
+    assert await bus.front.tap(card) is Reason.PUT_CARD_BACK
+    card.troubles = {}
+    await asyncio.sleep(900)
+    assert await bus.rear.tap(card) is Reason.ALIGHTED_BY_CARD
+    assert (purse.files.balance_fen, [record[0] for record in purse.files.trips]) == (4700, [0x04, 0x03])
+    assert [fact.state for fact in bus.facts(DebitSettled)] == [DebitState.UNKNOWN, DebitState.DONE]
+
+
+@bus
+async def test_a_boarding_the_driver_took_back_ends_no_trip(bus: World) -> None:
+    """Who rides on all the same taps out as anybody: the trip stands on the card."""
+    trips(bus.front, "0001")
+    trips(bus.rear, "0003", Stage.EXIT)
+    await again(bus)
+    assert bus.terminal is not None and bus.terminal.commands is not None
+    await bus.terminal.commands.ask("7", "sign-on", ("7",))
+    card, purse = purse_card()
+    assert await bus.front.tap(card) is Reason.BOARDED
+    await bus.terminal.commands.ask("7", "void", ("asked for",))
+    await asyncio.sleep(900)
+    assert await bus.rear.tap(card) is Reason.ALIGHTED_BY_CARD
+    assert purse.files.trips[0][0] == 0x04
+
+
+@bus
 async def test_several_torn_cards_are_remembered_across_a_restart(bus: World) -> None:
     """Each is asked when it comes back, in any order, at any door."""
     cards = [purse_card(name) for name in ("amber", "birch", "cedar")]

@@ -3,7 +3,8 @@
 Laws of this file:
 - The card's own trip is the truth. One that was begun on another vehicle, or too long ago, is ended first for the
   operator's maximum, without any discount; then this tap is judged. Both amounts are told.
-- Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back.
+- Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back. It
+  holds for the same way only: who boarded is not let off for it, or the trip would stay open on the card.
 - A purse is bearer money: only a block of the purse itself stops it, and only that one locks it on the card.
 """
 
@@ -25,13 +26,19 @@ from terminal.core.model import (
     Outcome,
     Reason,
     Show,
+    Tap,
     UseState,
     Values,
     Verdict,
 )
-from terminal.core.parameters import BlockScope, Product, PurseRules, TripFares
+from terminal.core.parameters import BlockScope, Policies, Product, PurseRules, TripFares
 from terminal.core.services import pricing, rules
 from terminal.core.services.rules import Case
+from terminal.core.time import age_ms
+
+BOARD, ALIGHT = "board", "alight"  # fare types of a trip's two taps
+WAYS = {BOARD: Stage.ENTRY, ALIGHT: Stage.EXIT}
+TAPS = {DebitKind.BOARD: Tap.BOARD, DebitKind.ALIGHT: Tap.ALIGHT}
 
 
 def purse(case: Case) -> Outcome:
@@ -58,8 +65,11 @@ def _listed(case: Case, purse_rules: PurseRules, reason: Reason) -> Outcome:
 
 
 def _product(case: Case, purse_rules: PurseRules) -> Product | None:
-    tariff = type(case.parameters.tariff)(products=purse_rules.products)
-    return pricing.product_for(case.service, case.credential, rules.held(case), tariff, case.at)
+    """The first of the purse's own products that fits here and now; hours and lines are the tariff's."""
+    tariff = msgspec.structs.replace(case.parameters.tariff, products=purse_rules.products)
+    payer = rules.payer_of(case)
+    choice = pricing.choose(case.service, case.credential, rules.held(case), tariff, case.at, payer, case.where)
+    return None if choice is None else choice.product
 
 
 # --------------------------------------------------------------------------- what stands before a debit
@@ -74,11 +84,20 @@ def _paid_before(case: Case, product: Product) -> Outcome | None:
         companions = case.place.stage is Stage.RIDE and product.pass_back.companions
         if use is not None and companions and use.at_ms >= case.place.began_ms:
             return None  # heard and paid: this one is for a companion
-    if use is None:
+    if use is None or not holds(use.fare_type, age_ms(use.at_ms, case.at.utc_ms), case.place.stage, policies):
         return None
     if case.lane_busy and use.name != case.lane_open:
         return rules.deny(case, Reason.GATE_BUSY)  # somebody else still walks here
     return rules.already_paid(case, use)
+
+
+def holds(fare_type: str, paid_ms_ago: int, stage: Stage, policies: Policies) -> bool:
+    """Whether what was paid under this fare type holds for a tap of this stage: a boarding for an entry, an alighting
+    for an exit, a ride for a ride. At a door that is both, what was paid so long ago was for the other way.
+    """
+    if stage is Stage.BOTH:
+        return paid_ms_ago < policies.card_repeat_s * 1000
+    return WAYS.get(fare_type, Stage.RIDE) is stage
 
 
 def _barred(case: Case, product: Product) -> Outcome | None:
@@ -103,16 +122,17 @@ def _pay(case: Case, purse_rules: PurseRules, product: Product) -> Outcome:
     goes_on = trip is not None and stage is not Stage.RIDE and is_ours(trip, card, purse_rules, case)
     debits = []
     if trip is not None and not (goes_on and stage in (Stage.BOTH, Stage.EXIT)):
-        debits.append(_debit(case, DebitKind.SETTLE, trips.max_fare_fen, "unfinished", trips.product))
+        unfinished_fen = 0 if _is_forgiven(trip, card, case) else trips.max_fare_fen
+        debits.append(_debit(case, DebitKind.SETTLE, unfinished_fen, "unfinished", trips.product))
     owed_fen = sum(debit.amount_fen for debit in debits)
     if stage is Stage.RIDE:
         charge = pricing.charge_for(product, 1, case.parameters.tariff)
         debits.append(_taken(case, DebitKind.RIDE, charge))
     elif stage is Stage.EXIT or (goes_on and stage is Stage.BOTH):
         amount_fen = _fare(case, trips, trip if goes_on else None)
-        debits.append(_debit(case, DebitKind.ALIGHT, amount_fen, "alight", trips.product))
+        debits.append(_debit(case, DebitKind.ALIGHT, amount_fen, ALIGHT, trips.product))
     else:
-        debits.append(_debit(case, DebitKind.BOARD, 0, "board", trips.product))
+        debits.append(_debit(case, DebitKind.BOARD, 0, BOARD, trips.product))
     return _grant(case, product, tuple(debits), owed_fen)
 
 
@@ -140,6 +160,8 @@ def _grant(case: Case, product: Product, debits: tuple[DebitPurse, ...], owed_fe
         decision=rules.decision(case, Verdict.GRANT, reason),
         acts=(*debits, OpenGate(), Show(reason=reason, values=values)),
         charge=last.charge,
+        tap=TAPS.get(last.kind, Tap.RIDE),
+        where=case.where,
     )
 
 
@@ -149,8 +171,23 @@ def _grant(case: Case, product: Product, debits: tuple[DebitPurse, ...], owed_fe
 def is_ours(trip: OpenTrip, card: CardState, purse_rules: PurseRules, case: Case) -> bool:
     """Whether this trip can end here: begun on this vehicle, or in this network, and not too long ago."""
     trips = purse_rules.trips
-    here = trip.acquirer == purse_rules.acquirer if trips.network == "acquirer" else trip.terminal in card.own_terminals
+    own = _is_of_this_site(trip, card, case)
+    here = trip.acquirer == purse_rules.acquirer if trips.network == "acquirer" else own
     return here and _age(trip, case.at, case.parameters.tariff.time_zone) <= timedelta(seconds=trips.longest_s)
+
+
+def _is_of_this_site(trip: OpenTrip, card: CardState, case: Case) -> bool:
+    """Begun at one of its secure modules: one that says so, or one it debited this very card by."""
+    newest = rules.payer_of(case).medium.ledger.debit
+    known = () if newest is None else (newest.debit.terminal.rjust(8, b"\x00").hex(),)
+    return trip.terminal in (*card.own_terminals, *known)
+
+
+def _is_forgiven(trip: OpenTrip, card: CardState, case: Case) -> bool:
+    """Everybody was let out of here since it began."""
+    age = _age(trip, case.at, case.parameters.tariff.time_zone)
+    since = timedelta(milliseconds=case.at.utc_ms - rules.emergency_ms(case))
+    return _is_of_this_site(trip, card, case) and since <= age < timedelta.max
 
 
 def _fare(case: Case, trips: TripFares, trip: OpenTrip | None) -> int:

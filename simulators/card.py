@@ -107,6 +107,7 @@ class SimulatedCard:
     on_command: Callable[[bytes], None] = lambda command: None
 
     def __post_init__(self) -> None:
+        self.entered = 0  # how often it came into a field
         self._selected: Application | None = None
         self._present = True
         self._rest = b""  # what a T=0 card keeps for GET RESPONSE
@@ -114,6 +115,7 @@ class SimulatedCard:
 
     def power_on(self) -> bytes:
         """Come into the field: volatile state is gone; the answer to reset."""
+        self.entered += 1
         self._selected, self._present, self._rest = None, True, b""
         self.commands.clear()
         self.answers.clear()

@@ -38,12 +38,13 @@ class MemoryChannel:
         self.uid, self.alone = card.uid, alone
         self.atr = card.power_on()
         self.gone = False
+        self._entered = card.entered
         self._card = card
         self._budget = Budget()
 
     async def transmit(self, command: bytes) -> bytes:
         """See the port."""
-        if self.gone:
+        if self.gone or self._card.entered != self._entered:  # it was taken away and held out again, here or elsewhere
             raise CardGone
         try:
             return await self._carry(command)

@@ -4,10 +4,12 @@ Laws of this file:
 - INITIALIZE writes nothing lasting, UPDATE CAPP DATA CACHE is volatile; DEBIT commits balance, counter, trip file, logs
   and proof together. Whatever interrupts it, one or the other is on the card.
 - The proof of the newest debit can be asked for again, by its counter: MAC2 ‖ TAC, the reverse order of DEBIT.
+- Whoever watches a card learns of every debit the moment it is on it: here, or by somebody else's terminal.
 - EF16 (the holder) holds nothing, and reading it is a loud mistake.
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulators.card import OK, Apdu, UnknownCommand
@@ -64,6 +66,7 @@ class PurseApplication:
     algorithm: Algorithm = Algorithm.DES3
     files: PurseFiles = field(default_factory=PurseFiles)
     aid: bytes = field(default=AID, repr=False)
+    on_debit: Callable[[bytes, int, bytes | None], None] = field(default=lambda terminal, fen, trip: None, repr=False)
 
     def __post_init__(self) -> None:
         self._purchase: _Purchase | None = None
@@ -183,6 +186,11 @@ class PurseApplication:
             files.state = purchase.state
         files.proof = (purchase.type, files.counter, proof)
         self.files = files
+        self.on_debit(purchase.terminal, purchase.amount_fen, purchase.trip)
+
+    def debited_elsewhere(self, amount_fen: int, terminal: bytes, when: bytes, trip: bytes) -> None:
+        """Somebody else's terminal took so much and wrote this trip (EF1E, 48 bytes); their talk is not ours."""
+        self._commit(_Purchase(COMPOSITE, amount_fen, terminal, bytes(4), trip=trip), when, bytes(8))
 
     def _prove(self, apdu: Apdu) -> bytes:
         if apdu.p1 != 0x00 or len(apdu.data) != 2:

@@ -27,7 +27,7 @@ from terminal.core.entries import (
     Voided,
 )
 from terminal.core.model import EntryName, GateSignal, Instant, PassageMode, Reason, Ref, Tap, UseState, Verdict
-from tests import loans, money
+from tests import bookings, loans, money, trips
 from tests.days.record import Booted, Committed, Died, Drafted, Opened, Read, Recorded, Signalled, Walked
 
 GRANTED = (Verdict.GRANT, Verdict.GRANT_IN_DOUBT)
@@ -440,6 +440,8 @@ CHECKERS: tuple[Checker, ...] = (
     nothing_is_left_open,
     dies_only_of_troubles,
     *money.CHECKERS,
+    *trips.CHECKERS,
+    *bookings.CHECKERS,
     *loans.CHECKERS,
 )
 

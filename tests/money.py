@@ -16,8 +16,9 @@ import cbor2
 import msgspec
 
 from simulators.clearing import clear
+from terminal.core.entries import DebitIntended
 from terminal.core.proof import proof_of
-from tests.days.record import Recorded, Shown
+from tests.days.record import Committed, Debited, Recorded, Shown
 
 if TYPE_CHECKING:
     from tests.checkers import Day
@@ -29,13 +30,25 @@ Name = tuple[str, bytes, int]
 def told_is_charged(day: "Day") -> Iterator[str]:
     """The amounts on the display are those of the entry behind it."""
     shown = {event.proof: event for event in day.log if isinstance(event, Shown) and event.proof}
+    settled = _settled_before(day)
     for decision in day.decisions.values():
         fact, told = decision.fact, shown.get(proof_of(decision.name))
         if told is None or fact.charge is None:
             continue
         amounts = [round(float(amount) * 100) for balance, amount in AMOUNT.findall(told.en) if not balance]
-        if amounts and sum(amounts) != fact.charge.amount_fen:
-            yield f"entry {decision.name.sequence} charges {fact.charge.amount_fen}, the display said {told.en!r}"
+        charged = fact.charge.amount_fen + settled[fact.lane, decision.at.monotonic_ns]
+        if amounts and sum(amounts) != charged:
+            yield f"entry {decision.name.sequence} charges {charged}, the display said {told.en!r}"
+
+
+def _settled_before(day: "Day") -> Counter[tuple[str, int]]:
+    """Lane, stamp of a tap → fen taken from its card for an earlier trip."""
+    found: Counter[tuple[str, int]] = Counter()
+    for event in day.log:
+        if isinstance(event, Committed) and isinstance(event.entry.fact, DebitIntended):
+            fact = event.entry.fact
+            found[fact.lane, event.entry.at.monotonic_ns] += 0 if fact.debit.grants else fact.debit.amount_fen
+    return found
 
 
 def head_office_counts_the_same_money(day: "Day") -> Iterator[str]:
@@ -53,7 +66,7 @@ def head_office_counts_the_same_money(day: "Day") -> Iterator[str]:
 
 def every_fare_is_right(day: "Day") -> Iterator[str]:
     """Head office counts each ride again from the tariff, in the order of riding; no cap is exceeded."""
-    tariff = _plain(msgspec.to_builtins(day.recorded.tariff))
+    tariff = plain(msgspec.to_builtins(day.recorded.tariff))
     records = [
         (terminal, data)
         for terminal, data in day.recorded.records
@@ -72,13 +85,17 @@ def every_fare_is_right(day: "Day") -> Iterator[str]:
 
 
 def purses_add_up(day: "Day") -> Iterator[str]:
-    """Purse by purse: loaded = left + taken; a debit nobody knows the end of was taken or not."""
+    """Purse by purse: loaded = left + taken, here or elsewhere; a debit nobody knows the end of was taken or not."""
     debits = _debits(day.recorded)
+    elsewhere: Counter[bytes] = Counter()
+    for event in day.log:
+        if isinstance(event, Debited) and event.terminal not in day.recorded.modules:
+            elsewhere[event.purse] += event.fen
     for purse, loaded in day.recorded.loaded.items():
         own = [(fen, state) for party, fen, state in debits.values() if party == purse]
         taken = sum(fen for fen, state in own if state == "done")
         doubtful = [fen for fen, state in own if state not in ("done", "not_done")]
-        gone = loaded - day.recorded.left[purse] - taken
+        gone = loaded - day.recorded.left[purse] - taken - elsewhere[purse]
         if gone not in _sums(doubtful):
             yield f"purse {purse.hex()[:10]}: {gone} fen are gone that no debit explains; in doubt: {doubtful}"
 
@@ -148,11 +165,11 @@ def _sums(amounts: list[int]) -> set[int]:
     return sums
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A tariff as its file has it: what is not said is not there."""
     if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items() if one is not None}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+        return {key: plain(one) for key, one in value.items() if one is not None}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 CHECKERS: tuple[Callable[["Day"], Iterator[str]], ...] = (

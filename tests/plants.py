@@ -8,7 +8,7 @@ Laws of this file:
 import asyncio
 import hashlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -20,12 +20,12 @@ import msgspec
 from drivers.store import recovery, sqlite
 from simulators.office import HeadOffice
 from terminal import assemble
-from terminal.core import reissuing
+from terminal.core import accounts, reissuing
 from terminal.core.cards import purchase
 from terminal.core.cards.apdu import Conversation
 from terminal.core.entries import Decided, Draft, Entry, Fact, Receipt, link
 from terminal.core.fares.quote import Ride
-from terminal.core.ledger import Ledger
+from terminal.core.ledger import Added, Effect, Ledger
 from terminal.core.library import Silence
 from terminal.core.loans import Fate
 from terminal.core.model import (
@@ -41,13 +41,14 @@ from terminal.core.model import (
     Use,
     UseState,
 )
+from terminal.core.parameters import ParameterSet
 from terminal.core.phrases import Display, display
 from terminal.core.services.loan_replay import End, Record
 from terminal.core.services.rules import Case
 from terminal.core.time import settle
 from terminal.core.visit import Happened, Lend
 from terminal.ports import Office, StoreBroken, StoreFull
-from terminal.runtime import lane, library_site
+from terminal.runtime import card_doubts, lane, library_site
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.journal import Journal
 from terminal.runtime.lane import Lane
@@ -55,7 +56,8 @@ from terminal.runtime.replay import Replay
 from terminal.runtime.site import Site
 from terminal.runtime.uploader import Uploader
 
-FARE = importlib.import_module("terminal.core.services.fare")  # the package has a function of this name
+SERVICES = "terminal.core.services"  # the package has functions of these names
+ADMISSION, FARE, PURSE = (importlib.import_module(f"{SERVICES}.{one}") for one in ("admission", "fare", "purse"))
 Plant = Callable[[], AbstractContextManager[object]]
 
 
@@ -172,6 +174,20 @@ def _settles_twice(case: Case, beside: Ride | None) -> Any:
 _settles = FARE._unfinished
 
 
+def _forgets_the_slot(case: Case, *rest: Any, **named: Any) -> tuple[Effect, ...]:
+    """Counts everything but who came in on a booking."""
+    found = _counts(case, *rest, **named)
+    return tuple(one for one in found if not (isinstance(one, Added) and one.id.startswith("slot:")))
+
+
+_counts = ADMISSION._effects
+
+
+def _by_its_own_claim(medium_refs: Iterable[Ref], claimed: Ref | None, parameters: ParameterSet) -> Ref | None:
+    """Believes what a phone says of its account, and forgets the table that says it of cards."""
+    return claimed
+
+
 def _debits_a_little_more(order: purchase.Order, *rest: Any) -> Conversation[purchase.Begun]:
     """Takes a fen more from the card than is written down."""
     begun = yield from _begins(msgspec.structs.replace(order, amount_fen=order.amount_fen + 1), *rest)
@@ -232,6 +248,11 @@ PLANTS: dict[str, Plant] = {
     "annul ignored": lambda: patch.object(assemble, "Journal", AnnulIgnored),
     "cap forgotten at upload": lambda: patch.object(assemble, "Journal", SumsForgotten),
     "fare charged twice on settlement": lambda: patch.object(FARE, "_unfinished", _settles_twice),
+    "another vehicle's trip ended here": lambda: patch.object(PURSE, "is_ours", lambda *of: True),
+    "boarding honoured at the exit": lambda: patch.object(card_doubts, "holds", lambda *of: True),
+    "card's link forgotten": lambda: patch.object(accounts, "account_of", _by_its_own_claim),
+    "slot not counted": lambda: patch.object(ADMISSION, "_effects", _forgets_the_slot),
+    "slot at any hour": lambda: patch.object(ADMISSION, "_is_open", lambda *of: True),
     "card debited for more": lambda: patch.object(purchase, "begin", _debits_a_little_more),
     "replay dropped": lambda: patch.object(library_site, "Replay", ReplayDropped),
     "replayed unasked": lambda: patch.object(library_site, "Replay", ReplayedUnasked),

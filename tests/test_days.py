@@ -20,6 +20,8 @@ FEW = 6  # days in a row: every trade at least once
 FIRST = {
     "annul ignored": 3,
     "edge of an old disk left": 3,
+    "slot not counted": 3,
+    "slot at any hour": 3,
     "card debited for more": 2,
     "replay dropped": 4,
     "replayed unasked": 4,

@@ -29,7 +29,7 @@ from tests.days.record import Booted, Committed, Died, Opened, Recorded, Signall
 from tests.days.troubles import DAY_S, Troubles
 from tests.days.world import PASSAGE_S, World
 
-VISITS = 350
+VISITS = 400
 RUSH_S = (2.5 * 3600, 12.5 * 3600)  # after the morning's beginning
 LEAST_PRESENTED, LEAST_CUTS, LEAST_TROUBLES, LEAST_KINDS = 300, 2, 10, 5
 DRIVER, ANSWERED_S = "7", 10.0

@@ -21,6 +21,7 @@ from simulators.token_issuer import Wallet, demo_token_issuers
 from terminal.core.model import GateSignal, Ref
 
 if TYPE_CHECKING:
+    from tests.days.guests import Guest
     from tests.days.riders import Purse
 
 PHONES = 60
@@ -60,6 +61,9 @@ class Place(Protocol):
     def tell(self, trouble: str) -> None:
         """This person was one of the day's troubles."""
 
+    def let_off(self, purse: "Purse") -> None:
+        """This person was let off by their purse."""
+
 
 @cache
 def phone(number: int) -> Phone:
@@ -93,7 +97,9 @@ class Crowd(NamedTuple):
     token: str  # the product a card token holds here
     tokens: float  # how many of those who come hold one
     purses: "list[Purse]"
-    account_of: Callable[[int], Ref]  # of a rider with two media
+    account_of: Callable[[int], Ref]  # of a rider with several media
+    cards: "list[SimulatedCard]"  # of those riders, by their number
+    guests: "list[Guest]"
 
 
 class People:
@@ -104,7 +110,9 @@ class People:
     ) -> None:
         self.random = random
         self.now_s = now_s
+        self.morning_ms = now_s() * 1000
         self.aboard: list[tuple[int, int]] = []  # when they want to get off, which rider
+        self.with_purse: list[tuple[int, Purse]] = []  # the same, by purse
         self._places = places
         self._passage_s = passage_s
         self._crowd = crowd
@@ -132,8 +140,22 @@ class People:
     # ----------------------------------------------------------------------- codes and cards
 
     def medium_of(self, rider: int, which: int) -> bytes:
-        """A fresh code of one of a rider's two media."""
+        """A fresh code of one of a rider's two phones."""
         return linked(rider, self._crowd.account_of(rider))[which].code(self.now_s())
+
+    def card_of(self, rider: int) -> SimulatedCard:
+        """A rider's physical card, linked to the account of their phones."""
+        return self._crowd.cards[rider]
+
+    @property
+    def guests(self) -> "list[Guest]":
+        """Whoever may have booked."""
+        return self._crowd.guests
+
+    @property
+    def annulled_after_s(self) -> float:
+        """When a gate gives up on whoever does not walk."""
+        return self._passage_s + 1
 
     def purse(self) -> "Purse":
         """Somebody's card."""
@@ -185,16 +207,16 @@ class People:
 
     async def enters(self, place: Place) -> None:
         """Show, walk."""
-        await self._enter(place, self._gate_code(), 1)
+        await self.enter(place, self._gate_code(), 1)
 
     async def enters_as_a_group(self, place: Place) -> None:
         """Five on one ticket; some stay outside and come after it was annulled."""
         code, first = self._token("park-group"), self.random.choice((GROUP, GROUP, 3, 1))
-        walked = await self._enter(place, code, first)
+        walked = await self.enter(place, code, first)
         if walked and first < GROUP:
             place.tell("nobody walked")
-            await asyncio.sleep(self._passage_s + 1)
-            await self._enter(place, code, GROUP - first)
+            await asyncio.sleep(self.annulled_after_s)
+            await self.enter(place, code, GROUP - first)
 
     async def changes_their_mind(self, place: Place) -> None:
         """Nobody walks; after the annul the same code is shown again, here or at another gate."""
@@ -203,10 +225,10 @@ class People:
         if await place.opening(ANSWER_S) is None:
             return
         place.tell("nobody walked")
-        await asyncio.sleep(self._passage_s + 1)
+        await asyncio.sleep(self.annulled_after_s)
         other = self.random.choice((place, self.other(place)))
         async with self.standing_at(other, place):
-            await self._enter(other, code, 1)
+            await self.enter(other, code, 1)
 
     async def walks_late(self, place: Place) -> None:
         """The gate has given up on them; then they walk."""
@@ -230,11 +252,12 @@ class People:
     async def shows_it_again(self, place: Place) -> None:
         """The same code, after having walked: it is used."""
         code = self._gate_code()
-        await self._enter(place, code, 1)
+        await self.enter(place, code, 1)
         await asyncio.sleep(self.random.uniform(3.5, 10.0))
-        await self._enter(place, code, 1)
+        await self.enter(place, code, 1)
 
-    async def _enter(self, place: Place, code: bytes, walks: int) -> int:
+    async def enter(self, place: Place, code: bytes, walks: int) -> int:
+        """Show a code, twice if need be, and walk; how many did."""
         place.show(code)
         opening = await place.opening(ANSWER_S)
         if opening is None:  # once more, as people do

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from terminal.core.entries import Draft, Entry
 from terminal.core.model import EntryName, GateSignal, Reading, Ref
-from terminal.core.parameters import Tariff
+from terminal.core.parameters import Bookings, PurseRules, Tariff
 
 
 class Booted(NamedTuple):
@@ -99,7 +99,27 @@ class PutDown(NamedTuple):
     book: str
 
 
-Event = Booted | Died | Read | Drafted | Committed | Opened | Walked | Signalled | Shown | CarriedOut | PutDown
+class Debited(NamedTuple):
+    """A purse was debited, by the card itself: here, or by another vehicle's terminal."""
+
+    at_ms: int
+    purse: Ref
+    terminal: bytes  # the secure module's number, 6 bytes
+    fen: int
+    trip: bytes | None  # EF1E's new record, 48 bytes; None: an ordinary purchase
+
+
+class GotOff(NamedTuple):
+    """Somebody was let off by their purse; whether it still says that they ride."""
+
+    at_ms: int
+    lane: str
+    purse: Ref
+    rides_on: bool
+
+
+People = Walked | CarriedOut | PutDown | GotOff
+Event = Booted | Died | Read | Drafted | Committed | Opened | Signalled | Shown | Debited | People
 
 
 @dataclass
@@ -116,6 +136,11 @@ class Recorded:
     tariff: Tariff = field(default_factory=lambda: Tariff(products=()))
     loaded: dict[Ref, int] = field(default_factory=dict)  # purse → what was on it in the morning
     left: dict[Ref, int] = field(default_factory=dict)  # and in the evening, by the card itself
+    riding: dict[Ref, bytes] = field(default_factory=dict)  # purse → the trip it came with, begun elsewhere
+    purses: PurseRules = field(default_factory=lambda: PurseRules(products=()))
+    modules: frozenset[bytes] = frozenset()  # numbers of this site's secure modules
+    account_of: dict[Ref, Ref] = field(default_factory=dict)  # medium → the account its issuer linked it to
+    bookings: Bookings = field(default_factory=Bookings)
     unsure: set[str] = field(default_factory=set)  # books of which a dark page said nothing
     lent: list[tuple[str, str]] = field(default_factory=list)  # every loan the library system made: reader, book
     taken_back: dict[str, int] = field(default_factory=dict)  # book → returns it was told of

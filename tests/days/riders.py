@@ -1,7 +1,8 @@
 """Who rides a bus with a card, and who rides a line from stop to stop.
 
 Laws of this file:
-- Somebody on board gets off later, at whatever door, with their phone or their card token: both are one account.
+- Somebody on board gets off later, at whatever door, with their phone, their card token or their physical card: all
+  are one account.
 - Some never tap out, some never tapped in. A card that leaves in the middle comes back, most often.
 """
 
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from simulators.card import SimulatedCard, Trouble
 from simulators.card_issuer import CardIssuer
 from simulators.purse import PurseApplication
+from simulators.social_security import SocialSecurityApplication
 from tests.days.people import ANSWER_S, People, Place, Visit
 
 RIDERS = 36
@@ -25,6 +27,17 @@ class Purse(NamedTuple):
     card: SimulatedCard
     purse: PurseApplication
     loaded_fen: int
+
+
+def linked_cards() -> list[SimulatedCard]:
+    """The physical cards of riders with several media, by the rider's number."""
+    issuer = CardIssuer()
+    return [issuer.card(f"linked {number}", holder_of(number)) for number in range(RIDERS)]
+
+
+def holder_of(rider: int) -> SocialSecurityApplication:
+    """What a rider's physical card is known by."""
+    return CardIssuer().social_security(f"linked {rider}")
 
 
 def purses(random: Random) -> list[Purse]:
@@ -121,7 +134,7 @@ async def asks_am_i_on_board(people: People, place: Place) -> None:
 
 
 async def two_doors_at_once(people: People, place: Place) -> None:
-    """One account, one medium at each door, in the same millisecond."""
+    """One account, one phone at each door, in the same millisecond."""
     other, rider = people.other(place), people.random.randrange(RIDERS)
     async with people.standing_at(other, place):
         place.show(people.medium_of(rider, 0))
@@ -131,8 +144,15 @@ async def two_doors_at_once(people: People, place: Place) -> None:
 
 
 async def _tap(people: People, place: Place, rider: int) -> None:
-    place.show(people.medium_of(rider, people.random.randrange(2)))
+    which = people.random.randrange(3)
+    if which < 2:
+        place.show(people.medium_of(rider, which))
+        await place.opening(ANSWER_S)
+        return
+    card = people.card_of(rider)
+    place.tap(card)
     await place.opening(ANSWER_S)
+    card.remove()
 
 
 CARDS: dict[str, tuple[int, Visit]] = {

@@ -14,7 +14,7 @@ from simulators.parameters import TARIFF
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import Where
 from terminal.core.model import PassageMode, Reason
-from terminal.core.parameters import BlockScope, Condition, Product, Tariff
+from terminal.core.parameters import BlockScope, Condition, Product, Tariff, TripFares
 from terminal.core.tariff import (
     Accumulation,
     Band,
@@ -30,7 +30,10 @@ from terminal.core.tariff import (
     TapOut,
     Transfer,
 )
+from tests.days.guests import BOOKED
+from tests.days.guests import PRODUCT as SLOT_PRODUCT
 from tests.days.people import ANYWHERE, BUS, GATE, Visit
+from tests.days.purse_trips import PURSE_TRIPS, SETTLED_FEN
 from tests.days.riders import CARDS, LINE
 
 STARTS = "04:00"  # the service day: no day of ours crosses it
@@ -49,8 +52,10 @@ class Trade(NamedTuple):
     visits: Mapping[str, tuple[int, Visit]]  # weight, what somebody does
     token: str = ""  # the product a card token holds here
     tokens: float = 0.0  # how many of those who come hold one; the others show a ride code
-    linked: bool = False  # a rider's phone and card token are one account
-    cards: bool = False  # purses are taken
+    linked: bool = False  # a rider's phone, card token and physical card are one account
+    cards: tuple[str, ...] = ()  # applications that are taken
+    trips: TripFares | None = None  # a purse taps in and out, at this price
+    booked: bool = False  # some come for a slot they booked
     where: Where = Where()
     desks: tuple[str, ...] = ()  # kiosks of a library
 
@@ -79,7 +84,7 @@ DISTANCE = Tariff(
     lines={
         LINE_ID: Line(
             stops=tuple(
-                Stop(id=f"s{number}", at_m=2224 * number, lat_e6=lat, lon_e6=lon)
+                Stop(id=f"s{number}", at_m=2224 * number, lat_e6=lat, lon_e6=lon, code=f"0012{number:04x}")
                 for number, (lat, lon) in enumerate(PLACES)
             )
         )
@@ -129,6 +134,22 @@ EVENT = Tariff(
         ),
     ),
 )
+PARK = msgspec.structs.replace(
+    TARIFF,
+    service_day_starts=STARTS,
+    products=(
+        Product(
+            id=SLOT_PRODUCT,
+            services=("admission",),
+            fare_fen=500,
+            fare_type="slot",
+            reason=Reason.ADMITTED,
+            who=(Condition(held=SLOT_PRODUCT),),
+            booked=True,
+        ),
+        *TARIFF.products,
+    ),
+)
 GATES = {"east": Role.ANY, "west": Role.ANY, "north": Role.ANY}
 DOORS = {"front": Role.ANY, "rear": Role.ANY}
 
@@ -149,8 +170,10 @@ TRADES = (
         passage=PassageMode.ASSUMED,
         lanes={"front": Role.ANY, "rear": Role.EXIT},
         tariff=DISTANCE,
-        visits=LINE | ANYWHERE,
+        visits=LINE | PURSE_TRIPS | ANYWHERE,
         linked=True,
+        cards=("transit_purse", "social_security_card"),
+        trips=TripFares(fare="far", max_fare_fen=SETTLED_FEN, longest_s=5400),
         where=Where(vehicle="bus-1"),
     ),
     Trade(
@@ -160,15 +183,16 @@ TRADES = (
         lanes=DOORS,
         tariff=FLAT,
         visits=BUS | CARDS | ANYWHERE,
-        cards=True,
+        cards=("transit_purse",),
     ),
     Trade(
         name="park",
         service="admission",
         passage=PassageMode.SENSOR,
         lanes=GATES,
-        tariff=msgspec.structs.replace(TARIFF, service_day_starts=STARTS),
-        visits=GATE | ANYWHERE,
+        tariff=PARK,
+        visits=GATE | BOOKED | ANYWHERE,
+        booked=True,
         token="park-annual",
         tokens=0.6,
     ),

@@ -39,7 +39,8 @@ class Troubles:
 
     def all(self) -> list[Coroutine[Any, Any, None]]:
         """The whole day's; each ends when its troubles have passed."""
-        others = (*OTHERS, *VEHICLE) if self._world.trade.where.vehicle else tuple(OTHERS)
+        trade = self._world.trade
+        others = (*OTHERS, *(VEHICLE if trade.where.vehicle else ()), *(MODULE if trade.cards else ()))
         kinds: list[tuple[str, ...]] = [MODES, tuple(DISK), tuple(GATE), others]
         if self._world.desks:
             kinds[2:] = [tuple(DESK), tuple(LIBRARY), tuple(kind for kind in OTHERS if kind != "emergency")]
@@ -55,7 +56,7 @@ class Troubles:
         every_s = self._evening_s / len(plan)
         for number, kind in enumerate(plan):
             await self._until(every_s * (number + 0.6 * self._random.random()))
-            trouble = (DISK | GATE | OTHERS | VEHICLE | DESK | LIBRARY).get(kind)
+            trouble = (DISK | GATE | OTHERS | VEHICLE | MODULE | DESK | LIBRARY).get(kind)
             if trouble is None:
                 await self._office(kind, every_s)
             else:
@@ -145,6 +146,14 @@ class Troubles:
         await asyncio.sleep(self._random.uniform(300, 1200))
         self._world.road.plugged = True
         self._count("receiver unplugged")
+
+    async def _module_unplugged(self) -> None:
+        module, asked = self._lane().module, self._world.presented
+        module.plugged = False
+        await asyncio.sleep(self._random.uniform(300, 3600))
+        module.plugged = True
+        if self._world.presented > asked:
+            self._count("module unplugged")
 
     # ----------------------------------------------------------------------- a library
 
@@ -279,6 +288,7 @@ OTHERS: dict[str, Trouble] = {
     "told to stop": Troubles._told_to_stop,
 }
 VEHICLE: dict[str, Trouble] = {"receiver unplugged": Troubles._receiver_unplugged}
+MODULE: dict[str, Trouble] = {"module unplugged": Troubles._module_unplugged}
 DESK: dict[str, Trouble] = {
     "card reader unplugged": Troubles._card_reader_unplugged,
     "pad unplugged": Troubles._pad_unplugged,
@@ -291,4 +301,4 @@ LIBRARY: dict[str, Trouble] = {
 }
 PEOPLE = ("nobody walked", "late walker", "card torn", "dark page")
 # A run in which one of these never struck proves nothing about it.
-KINDS = (*MODES, DISK_RESTORED, *DISK, *GATE, *OTHERS, *VEHICLE, *DESK, *LIBRARY, *PEOPLE)
+KINDS = (*MODES, DISK_RESTORED, *DISK, *GATE, *OTHERS, *VEHICLE, *MODULE, *DESK, *LIBRARY, *PEOPLE)

@@ -7,10 +7,12 @@ Laws of this file:
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from simulators import pki
@@ -19,30 +21,44 @@ from simulators.card_issuer import CardIssuer
 from simulators.card_slot import MemoryModule, MemorySlot
 from simulators.clockwork import SimulatedClock
 from simulators.memory import MemoryGate, MemoryIndicator, MemoryParameters, MemoryReader
-from simulators.parameters import ParameterOffice
+from simulators.parameters import CARDS, ParameterOffice
 from simulators.store import Disk, SimulatedStore
 from terminal.assemble import LaneParts, Parts
-from terminal.core.card import CardRules
+from terminal.core.card import CardPlace, CardRules, Stage
 from terminal.core.entries import Draft, Entry
 from terminal.core.fares.trips import Role
-from terminal.core.model import GateAnswer, GateEvent, GateSignal, Instant, PassageMode, Reading, Ref, TimeSource
-from terminal.core.parameters import Policies
+from terminal.core.model import GateAnswer, GateEvent, GateSignal, Instant, Reading, Ref, TimeSource
+from terminal.core.parameters import Bookings, Cards, Policies
 from terminal.core.phrases import Display
 from terminal.ports import RawParameters, StoreFull
 from terminal.runtime.card_path import CardParts
 from terminal.runtime.lane import LaneRules
+from tests.days.guests import EARLY_S, LATE_S, PRODUCT, guests, slots
 from tests.days.library import READERS, Books, Desk
 from tests.days.office import CapriciousHeadOffice, OfficeInProcess
-from tests.days.people import PHONES, Crowd, Opening, linked, phone
-from tests.days.record import Committed, Drafted, Opened, Read, Recorded, Shown, Signalled, Walked
-from tests.days.riders import RIDERS, purses
+from tests.days.people import PHONES, Crowd, Opening, linked, phone, wallet
+from tests.days.purse_trips import ENTRY, come_from_elsewhere
+from tests.days.record import (
+    Committed,
+    Debited,
+    Drafted,
+    GotOff,
+    Opened,
+    Read,
+    Recorded,
+    Shown,
+    Signalled,
+    Walked,
+)
+from tests.days.riders import RIDERS, Purse, holder_of, linked_cards, purses
 from tests.days.road import Road
-from tests.days.trades import PLACES, trade_of
+from tests.days.trades import PLACES, Trade, trade_of
 from tests.days.yesterday import Yesterday
 
 TERMINAL = "site-1"
 MORNING_MS = 1_799_962_200_000  # half past five in the morning, in Beijing
 PASSAGE_S, HOLD_S = 6, 5.0
+STAGES = {Role.ANY: Stage.BOTH, Role.ENTRY: Stage.ENTRY, Role.EXIT: Stage.EXIT}
 POLL_S = 20.0
 NIGHT_MS = 6 * 3_600_000
 RESTORED = 0.4  # of all days begin on an old disk image
@@ -67,7 +83,9 @@ class World:
             pki.public_halves(receipt, sealing),
             policies=Policies(hotline="12333", passage_s=PASSAGE_S, static_cards=("loan",)),
             tariff=trade.tariff,
+            cards=self._cards(trade),
         )
+        self.crowd = self._crowd(trade)
         self.first = self.publish()  # an old set may come back one day
         self.source = MemoryParameters(self.first)
         self.office = OfficeInProcess(TERMINAL, self.head_office, random, self.troubles)
@@ -79,9 +97,43 @@ class World:
         night = Random(f"yesterday {seed}")
         at = Instant(utc_ms=MORNING_MS - NIGHT_MS, uncertainty_ms=0, source=TimeSource.SYSTEM, monotonic_ns=0)
         self.yesterday = Yesterday(self, TERMINAL, at, night) if night.random() < RESTORED else None
-        self.crowd = Crowd(trade.visits, trade.token, trade.tokens, purses(random) if trade.cards else [], self.account)
         self.recorded.tariff = trade.tariff
-        self.recorded.loaded = {self.ref("tu", one.purse.number): one.loaded_fen for one in self.crowd.purses}
+        self.recorded.modules = frozenset(lane.module.module.terminal for lane in self.lanes.values())
+
+    def _cards(self, trade: Trade) -> Cards:
+        """How purses pay here."""
+        rules = CARDS.purse
+        assert rules is not None
+        self.recorded.purses = rules if trade.trips is None else msgspec.structs.replace(rules, trips=trade.trips)
+        return msgspec.structs.replace(CARDS, purse=self.recorded.purses)
+
+    def _crowd(self, trade: Trade) -> Crowd:
+        """Who may come; what their issuers and the booking office know of them stands in the parameters."""
+        wallets, recorded = purses(self.random) if trade.cards else [], self.recorded
+        come_from_elsewhere(wallets, self.random, MORNING_MS // 1000)
+        for one in wallets:
+            purse = self.ref("tu", one.purse.number)
+            one.purse.on_debit = partial(self._debited, purse)
+            recorded.loaded[purse] = one.loaded_fen
+            recorded.riding.update((purse, trip) for trip in one.purse.files.trips)
+        for rider in range(RIDERS if trade.linked else 0):
+            a_phone, a_token = linked(rider, self.account(rider))
+            card = self.ref("ssc", holder_of(rider).identification)
+            self.parameters.links[card] = self.account(rider)
+            own = card, self.ref("tu", a_phone.account), self.ref("tok", a_token.subject)
+            recorded.account_of |= dict.fromkeys(own, self.account(rider))
+        booked = guests(self.random) if trade.booked else []
+        self.parameters.bookings = recorded.bookings = Bookings(
+            slots=slots(MORNING_MS) if booked else {},
+            bookings={self.ref("tok", wallet(one.number, PRODUCT).subject).hex(): one.bookings for one in booked},
+            early_s=EARLY_S,
+            late_s=LATE_S,
+        )
+        cards = linked_cards() if trade.linked else []
+        return Crowd(trade.visits, trade.token, trade.tokens, wallets, self.account, cards, booked)
+
+    def _debited(self, purse: Ref, terminal: bytes, fen: int, trip: bytes | None) -> None:
+        self.tell(Debited(self.clock.true_ms(), purse, terminal, fen, trip))
 
     def now_s(self) -> int:
         """What people's phones say."""
@@ -106,12 +158,13 @@ class World:
             card = CardIssuer().social_security(f"reader {self.random.randrange(READERS)}")
             return self.ref("ssc", card.identification)
         if self.trade.linked:
-            rider, _ = linked(self.random.randrange(RIDERS), self.account(0))
-            return self.ref("tu", rider.account)
+            account = self.account(self.random.randrange(RIDERS))
+            media = [medium for medium, its in self.recorded.account_of.items() if its == account]
+            return self.random.choice([account, *media])
         return self.ref("tu", phone(self.random.randrange(PHONES)).account)
 
     def account(self, rider: int) -> Ref:
-        """The account of a rider with two media."""
+        """The account of a rider with several media."""
         return self.ref("ssc", f"rider {rider}".encode())
 
     def ref(self, namespace: str, number: bytes) -> Ref:
@@ -131,7 +184,7 @@ class World:
     def parts(self) -> Parts:
         """What a terminal is made of today."""
         store, trade = RecordingStore(self.disk, self), self.trade
-        lanes = [lane.parts(trade.service, trade.passage, cards=trade.cards) for lane in self.lanes.values()]
+        lanes = [lane.parts(trade) for lane in self.lanes.values()]
         return Parts(
             terminal=TERMINAL,
             clock=self.clock,
@@ -180,11 +233,12 @@ class LaneOutside:
         self._world = world
         self._openings: asyncio.Queue[Opening] = asyncio.Queue()
 
-    def parts(self, service: str, passage: PassageMode, *, cards: bool) -> LaneParts:
+    def parts(self, trade: Trade) -> LaneParts:
         """This lane, as a terminal is put together of it."""
-        taken = CardParts([self.slot], self.module, CardRules(accepts=("transit_purse",))) if cards else CardParts()
-        rules = LaneRules(self.name, service, passage, role=self.role)
-        return LaneParts(rules, [self.reader], self.gate, [self.indicator], taken)
+        place = CardPlace(stage=Stage.RIDE if trade.trips is None else STAGES[self.role])
+        taken = CardParts([self.slot], self.module, CardRules(accepts=trade.cards, place=place))
+        rules = LaneRules(self.name, trade.service, trade.passage, role=self.role)
+        return LaneParts(rules, [self.reader], self.gate, [self.indicator], taken if trade.cards else CardParts())
 
     def show(self, payload: bytes) -> None:
         """Hold out a code; what opened before was for somebody else."""
@@ -216,6 +270,11 @@ class LaneOutside:
     def tell(self, trouble: str) -> None:
         """Count a trouble that somebody was."""
         self._world.troubles[trouble] += 1
+
+    def let_off(self, purse: Purse) -> None:
+        """Somebody got off; what their card says of it is written down."""
+        trips, who = purse.purse.files.trips, self._world.ref("tu", purse.purse.number)
+        self._world.tell(GotOff(self._world.clock.true_ms(), self.name, who, bool(trips) and trips[0][0] == ENTRY))
 
     def _seen(self, at: Reading) -> None:
         self._world.presented += 1

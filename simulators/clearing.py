@@ -34,6 +34,7 @@ class Settled:
     charged: int
     due: int
     into: dict[str, tuple[bytes, int]] = field(default_factory=dict)  # accumulation → (party, fen) it counts for
+    times: dict[str, int] = field(default_factory=dict)  # accumulation → how many rides; with an unfinished one, two
     debt: tuple[int, int] = (0, 0)  # what it added to its party's debt: fen, rides on trust
     stands: bool = True
     seen: bool = True  # somebody is known to have walked, or it is assumed
@@ -234,9 +235,11 @@ class Clearing:
         for name in product.get("transfers", ()):
             fen = self._transfer(name, ride, who, fen, board, began_ms, room, dry=dry)
         for name in product.get("accumulates", ()):
-            paid = self._paid(name, who, ride)
+            paid, rides = self._paid(name, who, ride), self._ridden(name, who, ride)
             reached = [
-                one["percent"] for one in self._prices.rule(name).get("discounts", ()) if paid >= one["from_fen"]
+                one["percent"]
+                for one in self._prices.rule(name).get("discounts", ())
+                if paid >= one.get("from_fen", 0) and rides >= one.get("from_count", 0)
             ]
             fen = self._prices.of(fen, reached[-1]) if reached else fen
         fen = self._capped(ride, who, product, fen, limit)
@@ -260,6 +263,7 @@ class Clearing:
         for name in product.get("accumulates", ()):
             party = who[self._prices.rule(name).get("scope", "medium")]
             ride.into[name] = (party, ride.into.get(name, (party, 0))[1] + fen)
+            ride.times[name] = ride.times.get(name, 0) + 1
 
     def _transfer(
         self,
@@ -294,15 +298,23 @@ class Clearing:
     # ----------------------------------------------------------------------- windows
 
     def _paid(self, name: str, who: dict[str, bytes], now: Settled) -> int:
-        """Every ride of this window again, this one's earlier part included."""
+        """What every ride of this window cost, this one's earlier part included."""
+        return sum(ride.into[name][1] for ride in self._rides_of(name, who, now))
+
+    def _ridden(self, name: str, who: dict[str, bytes], now: Settled) -> int:
+        """How many they were."""
+        return sum(ride.times[name] for ride in self._rides_of(name, who, now))
+
+    def _rides_of(self, name: str, who: dict[str, bytes], now: Settled) -> list[Settled]:
+        """Every ride of this window again."""
         rule = self._prices.rule(name)
         party, window = who[rule.get("scope", "medium")], self._prices.window(rule["period"], now.at_ms)
         rides = [ride for ride in (*self.rides, now) if ride.stands and name in ride.into]
-        return sum(
-            ride.into[name][1]
+        return [
+            ride
             for ride in rides
             if ride.into[name][0] == party and self._prices.window(rule["period"], ride.at_ms) == window
-        )
+        ]
 
 
 def clear(records: Iterable[tuple[str, bytes]], tariff: dict[str, Any]) -> Clearing:

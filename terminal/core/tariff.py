@@ -145,10 +145,11 @@ class Scope(StrEnum):
 
 
 class Discount(Value, frozen=True, forbid_unknown_fields=True):
-    """Once a sum has reached `from_fen`, whole rides cost `percent`."""
+    """Once `from_fen` were paid and `from_count` rides ridden, whole rides cost `percent`."""
 
-    from_fen: int
     percent: int
+    from_fen: int = 0
+    from_count: int = 0  # rides before this one: 15 is "from the 16th ride"
 
 
 class Accumulation(Value, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ Laws of this file:
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -181,7 +182,7 @@ def _table(where: str, table: FareTable) -> Iterator[Fault]:
         yield where, f"measure {table.measure.value} is paid with one tap: leave out tap_out"
     if table.measure is Measure.KEY and not table.keys:
         yield where, "measure key needs keys"
-    if any(one.up_to >= other.up_to for one, other in zip(table.bands, table.bands[1:], strict=False)):
+    if any(one.up_to >= other.up_to for one, other in pairwise(table.bands)):
         yield where, "bands must ascend"
     fares = (table.fare_fen, *table.keys.values(), *(band.fare_fen for band in table.bands))
     if min(fares) < 0 or (table.beyond is not None and (table.beyond.every < 1 or table.beyond.add_fen < 0)):
@@ -206,8 +207,11 @@ def _line(where: str, line: Line) -> Iterator[Fault]:
 def _accumulation(where: str, rule: Accumulation) -> Iterator[Fault]:
     if rule.cap_fen is not None and rule.cap_fen < 0:
         yield where, "a cap below 0"
-    froms = [discount.from_fen for discount in rule.discounts]
-    if froms != sorted(set(froms)):
+    froms = [(discount.from_fen, discount.from_count) for discount in rule.discounts]
+    for fen, count in froms:
+        if min(fen, count) < 0 or max(fen, count) == 0:
+            yield where, "a discount needs from_fen or from_count, what must be behind it"
+    if any(one == other or one[0] > other[0] or one[1] > other[1] for one, other in pairwise(froms)):
         yield where, "discounts must ascend"
     for discount in rule.discounts:
         yield from _percent(where, discount.percent)

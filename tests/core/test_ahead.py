@@ -28,6 +28,7 @@ def city(**product: Any) -> Riding:
     tariff = {
         "accumulations": {
             "month": {"period": "month", "discounts": [{"from_fen": 400, "percent": 80}]},
+            "rides": {"period": "month", "discounts": [{"from_count": 2, "percent": 60}]},
             "week": {"period": "week", "cap_fen": 1000},
         },
         "transfers": {
@@ -68,6 +69,8 @@ def test_londons_day() -> None:
         ("a cap of a week is not a cap of today", {"accumulates": ["week"]}, 1, []),
         ("the ride before the discount does not know of it", {"accumulates": ["month"]}, 1, []),
         ("the ride that reaches the sum", {"accumulates": ["month"]}, 2, ["下次乘车8折"]),
+        ("the ride before the one that counts", {"accumulates": ["rides"]}, 1, []),
+        ("so many rides", {"accumulates": ["rides"]}, 2, ["下次乘车6折"]),
         ("the next ride changes for less", {"transfers": ["cheaper"]}, 1, ["08:31前换乘优惠"]),
         ("so many changes and no more", {"transfers": ["cheaper"]}, 2, []),
         ("an amount off is less, too", {"transfers": ["minus"]}, 1, ["08:31前换乘优惠"]),

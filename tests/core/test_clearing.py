@@ -23,9 +23,10 @@ from terminal.core import history, tariff_check
 from terminal.core.entries import Voided
 from terminal.core.fares import quote
 from terminal.core.fares.trips import Role
-from terminal.core.ledger import Added, Where
+from terminal.core.ledger import Added, Sum, Where
 from terminal.core.model import Instant, TimeSource
 from terminal.core.parameters import Tariff
+from terminal.core.tariff import Accumulation
 from tests.core.riding import TARIFFS, Riding, local_ms
 
 START = local_ms("2026-03-30 00:00")  # two days before a month ends
@@ -75,12 +76,13 @@ SCOPES = st.sampled_from(["medium", "channel", "account"])
 @st.composite
 def accumulations(draw: st.DrawFn) -> dict[str, Any]:
     """A sum of any period and scope, with a cap, discounts, both or neither."""
-    froms = sorted(draw(st.sets(st.integers(0, 1500), max_size=2)))
+    by = draw(st.sampled_from(["from_fen", "from_count"]))
+    froms = sorted(draw(st.sets(st.integers(1, 1500 if by == "from_fen" else 6), max_size=2)))
     return {
         "period": draw(st.sampled_from(["day", "week", "month"])),
         "scope": draw(SCOPES),
         "cap_fen": draw(st.one_of(st.none(), st.integers(0, 1500))),
-        "discounts": [{"from_fen": fen, "percent": draw(PERCENTS)} for fen in froms],
+        "discounts": [{by: reached, "percent": draw(PERCENTS)} for reached in froms],
     }
 
 
@@ -272,8 +274,8 @@ CAPPED: dict[str, Any] = {
     "lines": {line: {"mode": line, "stops": STOPS} for line in ("x", "y")},
     "fares": {"x": {"fare_fen": 201}, "y": {"fare_fen": 301}},
     "accumulations": {
-        "a": {"period": "day", "cap_fen": 600},
-        "b": {"period": "month", "discounts": [{"from_fen": 250, "percent": 50}]},
+        "a": {"period": "day", "cap_fen": 800},
+        "b": {"period": "month", "discounts": [{"from_fen": 250, "from_count": 3, "percent": 50}]},
     },
     "transfers": {"change": {"within_s": 3600, "off_fen": 50, "percent": 100, "other_line": True}},
     "products": [
@@ -292,7 +294,13 @@ CAPPED: dict[str, Any] = {
 }
 
 
+def _by_fen_alone(rule: Accumulation, past: Sum) -> int:
+    """A planted bug: `from_count` is not looked at."""
+    return next((one.percent for one in reversed(rule.discounts) if past.fen >= one.from_fen), 100)
+
+
 PLANTS: dict[str, Callable[[], Any]] = {
+    "rides are not counted": lambda: patch.object(quote, "percent_of", _by_fen_alone),
     "no cap": lambda: patch.object(quote, "EVERY_RULE", [one for one in quote.EVERY_RULE if one is not quote.caps]),
     "rounds down": lambda: patch.object(quote, "share", lambda fen, percent, unit: fen * percent // 100),
     "companions ride on the holder's transfer": lambda: patch.object(quote, "COMPANIONS", quote.EVERY_RULE),

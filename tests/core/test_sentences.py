@@ -54,8 +54,8 @@ def test_each_rule_leaves_its_step(
 
 def test_a_discount_by_sum_says_what_was_paid() -> None:
     """The figure it looked at, in the currency's units."""
-    assert sentence(Step(rule="discount", fen=400, figures=("month", 80, 10_000))) == (
-        "month: 100.00 paid so far, so this ride costs 80 %"
+    assert sentence(Step(rule="discount", fen=400, figures=("month", 80, 10_000, 20))) == (
+        "month: 100.00 paid so far on 20 rides, so this ride costs 80 %"
     )
     assert sentence(Step(rule="share", fen=1, figures=(80, "outside"))) == "this product pays 80 % in outside"
 

@@ -68,6 +68,22 @@ FAULTS: list[tuple[str, str, Any]] = [
     ("lines.flat.apart_m", "STOP>STOP", _set({"s0>s1": -5}, "lines", "flat", "apart_m")),
     ("accumulations.day", "a cap below 0", _set(-1, "accumulations", "day", "cap_fen")),
     ("accumulations.day", "ascend", _set([{"from_fen": 9, "percent": 80}] * 2, "accumulations", "day", "discounts")),
+    (
+        "accumulations.day",
+        "ascend",
+        _set(
+            [{"from_count": 9, "percent": 80}, {"from_fen": 9, "from_count": 8, "percent": 70}],
+            "accumulations",
+            "day",
+            "discounts",
+        ),
+    ),
+    ("accumulations.day", "from_fen or from_count", _set([{"percent": 80}], "accumulations", "day", "discounts")),
+    (
+        "accumulations.day",
+        "from_fen or",
+        _set([{"from_count": -1, "percent": 80}], "accumulations", "day", "discounts"),
+    ),
     ("accumulations.day", "per cent", _set([{"from_fen": 9, "percent": -1}], "accumulations", "day", "discounts")),
     ("transfers.soon", "per cent", _set(-1, "transfers", "soon", "percent")),
     ("transfers.soon", "below 0", _set(-1, "transfers", "soon", "within_s")),

@@ -351,6 +351,74 @@ def test_a_family_in_a_fourth_city() -> None:
     assert paid == [[180, 180, 180], [0, 180, 180]]
 
 
+FIFTH: dict[str, Any] = {
+    "lines": {"1": {"mode": "bus", "stops": []}},
+    "fares": {"bus": {"fare_fen": 200}},
+    "accumulations": {
+        "rides": {
+            "period": "month",
+            "discounts": [{"from_count": 15, "percent": 60}, {"from_count": 40, "percent": 40}],
+        }
+    },
+    "products": [
+        {
+            "id": "evening",
+            "services": ["fare"],
+            "fare": "bus",
+            "fare_fen": 0,
+            "percent": 50,
+            "when": [{"start": "20:00", "end": "24:00"}],
+        },
+        {
+            "id": "first of the day",
+            "services": ["fare"],
+            "fare": "bus",
+            "fare_fen": 0,
+            "percent": 90,
+            "counted": {"id": "first", "period": "day", "allowance": 1},
+            "accumulates": ["rides"],
+            "pass_back": {"window_s": 300},
+        },
+        {
+            "id": "adult",
+            "services": ["fare"],
+            "fare": "bus",
+            "fare_fen": 0,
+            "accumulates": ["rides"],
+            "pass_back": {"window_s": 300},
+        },
+    ],
+}
+
+
+def test_a_fifth_city_counts_rides() -> None:
+    """From the 16th ride of a month 60 %, from the 41st 40 %; a new month begins at the full price."""
+    tariff = msgspec.json.decode(json.dumps(FIFTH), type=Tariff)
+    assert list(tariff_check.faults(tariff)) == []
+    riding = Riding(tariff)
+    rides = [
+        riding.tap(local_ms(f"2026-03-{day:02d} {clock}"), where=Where(vehicle="b", line="1"))
+        for day in range(1, 22)
+        for clock in ("08:00", "17:00")
+    ]
+    paid = [fen(ride) for ride in rides]
+    assert paid[:15] == [180, 200] * 7 + [180]
+    assert paid[15:40] == [120, 108] * 12 + [120]
+    assert paid[40:] == [72, 80]
+    april = riding.tap(local_ms("2026-04-01 17:00"), where=Where(vehicle="b", line="1"))
+    assert fen(april) == 180
+
+
+def test_what_is_for_everybody_is_no_concession() -> None:
+    """An evening fare is not told at noon, nor a cheaper first ride at the second: nobody was promised them."""
+    riding = Riding(msgspec.json.decode(json.dumps(FIFTH), type=Tariff))
+    told = [
+        riding.tap(local_ms(f"2026-03-02 {clock}"), where=Where(vehicle="b", line="1")).decision.reason
+        for clock in ("12:00", "13:00", "21:00")
+    ]
+    assert told == [Reason.PAID] * 3
+
+
 def _fourth(riding: Riding, at: str, line: str) -> tuple[Reason, int | None]:
     holder = Holder(age_from=70, residency="510100")
     outcome = riding.tap(local_ms(at), where=Where(vehicle="b", line=line), holder=holder)

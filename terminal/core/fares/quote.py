@@ -5,7 +5,8 @@ Laws of this file:
 - Order of the rules: full price, the product's share, transfer, discounts by what was paid, caps, ceiling. What is paid
   in the end is what is added to the sums.
 - A companion is another person: full share, no transfer, no sum and no cap; the holder's are as if nobody came along.
-- A discount by sum applies to whole rides that begin after the sum was reached; a cap cuts the ride that reaches it.
+- A discount by sum, or by the number of rides, applies to whole rides that begin after it was reached; a cap cuts the
+  ride that reaches it.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ import msgspec
 from terminal.core import ledger
 from terminal.core.base import Ref, Value
 from terminal.core.fares import calendar, table
-from terminal.core.ledger import Added, Anchor, Anchored, Effect, Ledger, Moment, Where
+from terminal.core.ledger import Added, Anchor, Anchored, Effect, Ledger, Moment, Sum, Where
 from terminal.core.model import Reason
 from terminal.core.parameters import Product, Tariff
 from terminal.core.tariff import Accumulation, FareTable, Scope, Since, Transfer
@@ -149,10 +150,11 @@ def discounts(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
     """Whole rides cost less once so much was paid in the window."""
     for name in ride.product.accumulates:
         rule = tariff.accumulations[name]
-        paid = paid_fen(tariff, name, rule, ride.at_ms, payer)
-        percent = next((one.percent for one in reversed(rule.discounts) if paid >= one.from_fen), 100)
+        past = sum_of(tariff, name, rule, ride.at_ms, payer)
+        percent = percent_of(rule, past)
         if percent != 100:
-            so_far = _after(so_far, "discount", share(so_far.fen, percent, tariff.round_fen), name, percent, paid)
+            fen = share(so_far.fen, percent, tariff.round_fen)
+            so_far = _after(so_far, "discount", fen, name, percent, past.fen, past.count)
     return so_far
 
 
@@ -162,7 +164,7 @@ def caps(tariff: Tariff, ride: Ride, payer: Payer, so_far: Quote) -> Quote:
         rule = tariff.accumulations[name]
         if rule.cap_fen is None:
             continue
-        paid = paid_fen(tariff, name, rule, ride.at_ms, payer)
+        paid = sum_of(tariff, name, rule, ride.at_ms, payer).fen
         left = max(0, rule.cap_fen - paid)
         if so_far.fen > left:
             so_far = _after(so_far, "cap", left, name, rule.cap_fen, paid, reason=Reason.CAPPED)
@@ -208,11 +210,17 @@ FULL_PRICE: Sequence[Rule] = (caps, ceiling, sums, counts)
 # --------------------------------------------------------------------------- what the ledgers say
 
 
-def paid_fen(tariff: Tariff, name: str, rule: Accumulation, at_ms: int, payer: Payer) -> int:
-    """What was paid into this accumulation in the window of this instant."""
+def sum_of(tariff: Tariff, name: str, rule: Accumulation, at_ms: int, payer: Payer) -> Sum:
+    """What was paid into this accumulation in the window of this instant, and on how many rides."""
     window = calendar.window(rule.period, at_ms, tariff.time_zone, tariff.service_day_starts)
     sums = payer.party(rule.scope).ledger.sums
-    return next((one.fen for one in sums if one.id == name and one.window == window), 0)
+    return next((one for one in sums if one.id == name and one.window == window), Sum(id=name, window=window))
+
+
+def percent_of(rule: Accumulation, past: Sum) -> int:
+    """What the next ride costs by what is behind it: the last discount that was reached."""
+    reached = (one for one in reversed(rule.discounts) if past.fen >= one.from_fen and past.count >= one.from_count)
+    return next((one.percent for one in reached), 100)
 
 
 def counts_needed(tariff: Tariff, product: Product, where: Where) -> int:

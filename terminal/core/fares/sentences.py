@@ -26,7 +26,9 @@ SENTENCES: dict[str, Callable[..., str]] = {
     "companion": lambda: "a companion: pays on its own; no transfer, sum or cap is meant",
     "share": lambda percent, area: f"this product pays {percent} %{' in ' + area if area else ''}",
     "transfer": lambda name, since_s: f"transfer {name}: {since_s // 60} minutes after the ride it counts from",
-    "discount": lambda name, percent, paid: f"{name}: {amount(paid)} paid so far, so this ride costs {percent} %",
+    "discount": lambda name, percent, paid, rides: (
+        f"{name}: {amount(paid)} paid so far on {rides} rides, so this ride costs {percent} %"
+    ),
     "cap": lambda name, cap, paid: f"{name}: the cap is {amount(cap)}, {amount(paid)} are paid already",
     "ceiling": lambda fen: f"the issuer allows {amount(fen)} in one spend",
     "counted": lambda name, used, left: f"{name}: uses {used}, {left} left",

@@ -35,11 +35,11 @@ def _sums(tariff: Tariff, product: Product, payer: Payer, at_ms: int) -> Values:
     found: Values = {}
     for name in product.accumulates:
         rule = tariff.accumulations[name]
-        paid = quote.paid_fen(tariff, name, rule, at_ms, payer)
+        past = quote.sum_of(tariff, name, rule, at_ms, payer)
         if rule.cap_fen is not None and rule.period is Period.DAY:
-            left = rule.cap_fen - paid
+            left = rule.cap_fen - past.fen
             found |= {"to_cap": Amount(minor=left, currency=tariff.currency)} if left > 0 else {"cap_reached": "0"}
-        percent = next((one.percent for one in reversed(rule.discounts) if paid >= one.from_fen), 100)
+        percent = quote.percent_of(rule, past)
         if percent < 100:
             found["next_off"] = str(100 - percent)
             found["next_fold"] = f"{percent / 10:g}"  # 八折 is 80 per cent

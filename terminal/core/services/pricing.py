@@ -3,16 +3,24 @@
 Laws of this file:
 - The first product of the tariff's list that fits is taken: the order is the operator's rule, not ours.
 - A product that would fit but for the hour, the yearly review or its used-up counts is passed over, and the holder is
-  told which of these it was.
+  told which of these it was. What is for everybody (`who` is empty) is no concession: nobody is told of its hours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 
 from terminal.core.fares import calendar, quote
 from terminal.core.fares.quote import Payer, Ride
 from terminal.core.ledger import Where
 from terminal.core.model import Charge, Credential, HeldProduct, Instant, Reason, Value
 from terminal.core.parameters import Condition, Product, Tariff
+
+
+class Bar(StrEnum):
+    """What keeps a product from a rider, and is no news to them."""
+
+    NOT_HERE = "not_here"  # another class of vehicle
+    NOT_THEIRS = "not_theirs"  # for other people
 
 
 class Choice(Value, frozen=True):
@@ -33,16 +41,34 @@ def choose(
 ) -> Choice | None:
     """The first product of this service the holder may use here and now, or None."""
     notice = None
+    for product, bar in considered(service, credential, held, tariff, at, payer, where):
+        if bar is None:
+            return Choice(product=product, notice=notice)
+        if product.who and isinstance(bar, Reason):
+            notice = notice or bar
+    return None
+
+
+def considered(
+    service: str,
+    credential: Credential,
+    held: Sequence[HeldProduct],
+    tariff: Tariff,
+    at: Instant,
+    payer: Payer,
+    where: Where,
+) -> Iterator[tuple[Product, Reason | Bar | None]]:
+    """The products of this service in their order, each with what bars the holder from it here and now."""
     mode = quote.mode_of(tariff, where)
     for product in tariff.products:
-        here = service in product.services and (not product.modes or mode in product.modes)
-        if not here or not _eligible(product, credential, held, at):
+        if service not in product.services:
             continue
-        missing = _missing(product, held, tariff, at, payer, where)
-        if missing is None:
-            return Choice(product=product, notice=notice)
-        notice = notice or missing
-    return None
+        if product.modes and mode not in product.modes:
+            yield product, Bar.NOT_HERE
+        elif not _eligible(product, credential, held, at):
+            yield product, Bar.NOT_THEIRS
+        else:
+            yield product, _missing(product, held, tariff, at, payer, where)
 
 
 def product_for(

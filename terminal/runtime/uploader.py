@@ -90,7 +90,7 @@ class Uploader:
         self._tried: set[int] = set()  # rows sent at least once, without a receipt
         self._parked: dict[int, Parked] = {}  # by row
         self._failures = 0
-        self._reissue_s: float | None = None  # when something may be issued again
+        self._reissue_s: float | None = clock.monotonic_s()  # when something may be issued again
         self._next_fork_s = 0.0
         self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
@@ -156,6 +156,7 @@ class Uploader:
 
     async def _round(self) -> bool:
         """One batch. False: nothing can be sent now. Raises OfficeError."""
+        await self._reissue()  # not only after an answer: where the modem is dead, what is exported has it
         await self._ask_once()
         await self._reissue()
         run = self._next()
@@ -243,7 +244,7 @@ class Uploader:
         self._reissue_s = None
         try:
             issued = await self._journal.reissue(self._now())
-            if self._journal.needs_new_epoch():
+            if self._asked and self._journal.needs_new_epoch():
                 if now_s < self._next_fork_s:  # whoever sees conflicts everywhere does not fill the journal
                     self._reissue_s = self._next_fork_s
                 else:

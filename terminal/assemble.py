@@ -26,6 +26,7 @@ from terminal.core.entries import Alarm, DebitSettled, Fact, ParametersChanged, 
 from terminal.core.ledger import Where
 from terminal.core.model import PassageMode
 from terminal.core.parameters import ParameterSet
+from terminal.core.parameters_load import ParametersError
 from terminal.core.retention import RetentionRules
 from terminal.core.services import VISITS
 from terminal.core.time import settle
@@ -134,11 +135,10 @@ class Terminal:
         parts.store.open(parts.terminal, settle(parts.clock.read(), 0))
         self.journal = journal = Journal(parts.store, parts.clock, parts.terminal)
         try:
-            sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s)
+            sync = ParameterSync(parts.parameters, parts.state_dir, parts.parameter_poll_s, self._check_lanes)
             first = sync.start(journal.head().parameter_version, self._alarm)
             self.site = site = Site(journal, first, parts.clock)
             self.vehicle = Vehicle(site, parts.where, parts.positions, parts.radius_m)
-            self._check_lanes(first)
             await self._write_start(site, first)
             self.uploader = uploader = Uploader(
                 journal,
@@ -195,15 +195,15 @@ class Terminal:
                 journal.note(fact)
 
     def _check_lanes(self, parameters: ParameterSet) -> None:
-        """The annul time must exceed the controller's own hold time, or an annulled rider walks in."""
+        """The annul time must exceed the controller's own hold time, or an annulled rider walks in.
+
+        Raises ParametersError: at a start and at every swap, such a set is not taken.
+        """
         for lane in self.parts.lanes:
             if lane.rules.passage is PassageMode.SENSOR and parameters.policies.passage_s <= lane.gate.hold_s:
-                raise SettingsError(
-                    "parameters",
-                    f"lanes.{lane.rules.name}",
-                    f"passage_s {parameters.policies.passage_s} does not exceed the gate's hold_s {lane.gate.hold_s}",
-                    "raise passage_s in policies.json, or lower the controller's hold time and hold_s",
-                )
+                passage_s, hold_s = parameters.policies.passage_s, lane.gate.hold_s
+                what = f"{passage_s} does not exceed hold_s {hold_s} of lanes.{lane.rules.name}.gate"
+                raise ParametersError("policies", "passage_s", f"{what}; raise it, or lower the controller's hold time")
 
     # ----------------------------------------------------------------------- serving
 

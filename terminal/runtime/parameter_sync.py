@@ -1,7 +1,8 @@
 """Keeps the newest good parameter set in force.
 
 Laws of this file:
-- A set is swapped whole, by one call of `on_swap`; a bad or older one changes nothing and is told once, by an alarm.
+- A set is swapped whole, by one call of `on_swap`; a bad or older one, or one that does not fit what is built in here,
+  changes nothing and is told once, by an alarm.
 - A version names one content: the same version with another manifest is refused.
 - The previous set stays until the new one is safe on disk: a copy of the last good set lies in the state directory,
   and a terminal starts from it when its source cannot be read.
@@ -42,8 +43,16 @@ def is_stale(parameters: ParameterSet, at: Instant) -> bool:
 class ParameterSync:
     """Polls a source and swaps."""
 
-    def __init__(self, source: ParameterSource, state_dir: Path | None, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self,
+        source: ParameterSource,
+        state_dir: Path | None,
+        poll_s: float = POLL_S,
+        check: Callable[[ParameterSet], None] = lambda parameters: None,
+    ) -> None:
+        """`check` raises ParametersError for a good set that does not fit what is built in here."""
         self._source = source
+        self._check = check
         self._copy = None if state_dir is None else state_dir / COPY
         self._poll_s = poll_s
         self._floor = 0
@@ -108,6 +117,7 @@ class ParameterSync:
             if manifest != self._manifest:
                 raise ParametersError("manifest", "version", f"{found.version} is in force with other content")
             return None
+        self._check(found)
         self._keep(raw)
         self._floor, self._manifest = found.version, manifest
         return found
@@ -139,6 +149,7 @@ class ParameterSync:
             texts = json.loads(self._copy.read_text(encoding="utf-8"))
             raw = {name: text.encode(errors=AS_IT_IS) for name, text in texts.items()}
             found = load(raw)
+            self._check(found)
         except (OSError, ValueError, AttributeError, RecursionError) as error:
             log.warning("kept parameters", extra={"what": str(error)})
             return None

@@ -145,7 +145,9 @@ class LibraryPort:
             message="" if renewed else "not lent to you",
         )
 
-    async def pay(self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int) -> Payment:
+    async def pay(
+        self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int, *, cash: bool = False, name: str = ""
+    ) -> Payment:
         """See the port."""
         await self._heard(sent=True)
         accepted = self.library.pay(reader, fee_minor)

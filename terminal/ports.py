@@ -372,8 +372,10 @@ class LibrarySystem(Protocol):
     async def renew(self, reader: ReaderNumber, barcode: str, at_ms: int) -> Loan:
         """Lend for longer."""
 
-    async def pay(self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int) -> Payment:
-        """A fee was paid."""
+    async def pay(
+        self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int, *, cash: bool = False, name: str = ""
+    ) -> Payment:
+        """A fee was paid; `name` is this payment's own, `currency` "" is the system's own."""
 
     async def end_session(self, reader: ReaderNumber, at_ms: int) -> bool:
         """The reader is done."""

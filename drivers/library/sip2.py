@@ -128,12 +128,16 @@ class Sip2:
         fixed = "N" + "N" + self._date(at_ms) + self._no_due(at_ms)
         return codec.loan(await self._ask("29", fixed, self._lending(reader, barcode), "30"))
 
-    async def pay(self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int) -> Payment:
-        """See the port. Fee type 01 (other), payment type 02 (card)."""
+    async def pay(
+        self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int, *, cash: bool = False, name: str = ""
+    ) -> Payment:
+        """See the port. Fee type 01 (other), payment type 00 (cash) or 02 (card)."""
         whole, rest = divmod(fee_minor, 100)
         fields = {"BV": f"{whole}.{rest:02d}", "AO": self._settings.institution, "AA": reader}
         fields["AC"] = self._settings.terminal_password
-        return codec.payment(await self._ask("37", self._date(at_ms) + "01" + "02" + currency, fields, "38"))
+        fields |= {"BK": name} if name else {}
+        fixed = self._date(at_ms) + "01" + ("00" if cash else "02") + f"{currency or self._settings.currency:3.3}"
+        return codec.payment(await self._ask("37", fixed, fields, "38"))
 
     async def end_session(self, reader: ReaderNumber, at_ms: int) -> bool:
         """See the port."""

@@ -1,4 +1,4 @@
-"""`terminal library`: the site's key, the librarian's list, and linking a card to a reader.
+"""`terminal library`: the site's key, the librarian's list, a fee paid at the desk, and linking a card to a reader.
 
 Laws of this file:
 - A key is made once, for its owner alone to read; an existing file is never written over.
@@ -22,10 +22,12 @@ from terminal.cli.panel import ask
 from terminal.core.site_key import KEY_BYTES
 from terminal.settings import SettingsError, load
 
+OPTIONAL = {"class": "", "by": "cash"}
 EPILOG = """\
 such as:  terminal library new-key /etc/onecard/library.key
           terminal library list kiosk.toml 7
           terminal library settle kiosk.toml 7 1f0c…/214 'lent at the desk'
+          terminal library paid kiosk.toml 7 20231234 12.50 cash
           terminal library link kiosk.toml 7 desk 20231234 adult"""
 
 
@@ -43,14 +45,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     for name, text, words in (
         ("list", "what the library system would not take", ()),
         ("settle", "take a record off the list", ("record", "why")),
+        ("paid", "a reader paid a fee at the desk: tell the library system, once", ("number", "amount", "by")),
         ("link", "link the card that is held out next to a reader", ("lane", "number", "class")),
     ):
         part = parts.add_parser(name, help=text)
         part.add_argument("config", type=Path, help="the site's TOML file; its [panel] names the socket")
         part.add_argument("who", help="a number or word of the librarian's own")
         for word in words:
-            if word == "class":
-                part.add_argument(word, nargs="?", default="")
+            if word in OPTIONAL:
+                part.add_argument(word, nargs="?", default=OPTIONAL[word])
             else:
                 part.add_argument(word)
         part.set_defaults(words=words)
@@ -92,12 +95,11 @@ def _new_key(path: Path) -> int:
 
 def _table(records: list[dict[str, Any]]) -> Table:
     """The list as a librarian reads it."""
-    table = Table("record", "what", "when", "kiosk", "book", "reader", "why", "the library's words")
+    table = Table("record", "what", "when", "kiosk", "book or fee", "reader", "why", "the library's words")
     for one in records:
         when = datetime.datetime.fromtimestamp(one["at_ms"] / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-        table.add_row(
-            one["record"], one["what"], when, one["lane"], one["book"], one["reader"], one["why"], one["words"]
-        )
+        what = one["book"] or f"{one['fee_minor'] / 100:.2f}"
+        table.add_row(one["record"], one["what"], when, one["lane"], what, one["reader"], one["why"], one["words"])
     return table
 
 

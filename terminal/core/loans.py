@@ -16,12 +16,13 @@ from terminal.core.reason import Reason
 
 
 class Circulation(StrEnum):
-    """What happened to a book."""
+    """What happened to a book, or to what is owed for one."""
 
     LENT = "lent"
     RETURNED = "returned"
     RENEWED = "renewed"
     UNDONE = "undone"  # a loan was taken back at once: the book was never released
+    PAID = "paid"  # a fee was paid at the desk
 
 
 class Circulated(Value, frozen=True, tag="circulated"):
@@ -37,6 +38,9 @@ class Circulated(Value, frozen=True, tag="circulated"):
     cancels: bool = False  # of UNDONE: the loan still waits, and is never told
     due_ms: int | None = None  # of a loan that waits: the date we gave
     sealed: bytes = b""  # reader number and barcode under the site's key, where it waits
+    who: str = ""  # of PAID: who took the money
+    fee_minor: int = 0  # of PAID: how much, in minor units of the library system's currency
+    cash: bool = False  # of PAID: by cash, not by card
 
 
 class Fate(StrEnum):
@@ -51,7 +55,7 @@ class ReplayTried(Value, frozen=True, tag="replay_tried"):
     """The library system is about to be told: durable before it is. Whoever restarts knows that it may know."""
 
     of: EntryName
-    due: str = ""  # of a return: the due date of the loan it ends, as the library system said it just before
+    due: str = ""  # as the library system said it just before: when a loan that a return ends is due; what is owed
 
 
 class Replayed(Value, frozen=True, tag="replayed"):
@@ -88,6 +92,8 @@ class Waiting(Value, frozen=True):
     tried_due: str = ""
     listed: Reason | None = None  # on the librarian's list, and why
     words: bytes = b""  # sealed: what the library system said
+    fee_minor: int = 0
+    cash: bool = False
 
 
 def waiting_of(entry_name: EntryName, at_ms: int, fact: Circulated) -> Waiting:
@@ -100,6 +106,8 @@ def waiting_of(entry_name: EntryName, at_ms: int, fact: Circulated) -> Waiting:
         doubtful=fact.doubtful,
         due_ms=fact.due_ms,
         sealed=fact.sealed,
+        fee_minor=fact.fee_minor,
+        cash=fact.cash,
     )
 
 

@@ -182,6 +182,8 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.BOOK_WITH_ANOTHER: _ask("系统显示他人在借 请到服务台", "On loan to somebody else. Please ask the desk"),
     Reason.LOAN_UNSURE: _ask("借书待核对 请到服务台", "The loan has to be checked. Please ask the desk"),
     Reason.RETURN_UNSURE: _ask("还书待核对 请到服务台", "The return has to be checked. Please ask the desk"),
+    Reason.PAYMENT_REFUSED: _ask("付款未入账 请到服务台", "The payment was not taken. Please ask the desk"),
+    Reason.PAYMENT_UNSURE: _ask("付款待核对 请到服务台", "The payment has to be checked. Please ask the desk"),
     Reason.SEALED_OTHERWISE: _ask(),
     Reason.LOAN_LIMIT: _again(
         "已借满{n}本 还书后可再借", "{n} books out, your limit. Return one to borrow", Tone.NOTICE

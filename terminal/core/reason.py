@@ -56,6 +56,8 @@ class Reason(StrEnum):
     BOOK_PARTS_MISSING = "book_parts_missing"
     LOAN_REFUSED = "loan_refused"  # by the library system, in its own words
     RETURN_REFUSED = "return_refused"
+    PAYMENT_REFUSED = "payment_refused"  # of a fee that was paid at the desk
+    PAYMENT_UNSURE = "payment_unsure"  # nobody can know whether the library system took it
     BOOK_WITH_ANOTHER = "book_with_another"  # the library system has it with another reader: the librarian's list
     LOAN_UNSURE = "loan_unsure"  # nobody can know whether the library system was told: the librarian's list
     RETURN_UNSURE = "return_unsure"

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from terminal.core.base import EntryName, Ref, Value
 from terminal.core.items import Pad, Securing
-from terminal.core.library import Item, Loan, Patron, ReaderNumber, Return, Silence
+from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence
 from terminal.core.loans import Circulated
 from terminal.core.model import Credential, Instant, Medium, Outcome, Reading, Refusal
 from terminal.core.parameters import ParameterSet
@@ -81,7 +81,7 @@ Event = Presented | Scanned | Laid | Pressed | Tick
 class Heard(Value, frozen=True):
     """The answer to an Ask; None: the device that was asked is gone, or there is none."""
 
-    said: Patron | Item | Loan | Return | bool | Securing | Silence | None
+    said: Patron | Item | Loan | Return | Payment | bool | Securing | Silence | None
     at: Instant
 
 
@@ -138,6 +138,17 @@ class Renew(Value, frozen=True, tag=True):
     barcode: str
 
 
+class Pay(Value, frozen=True, tag=True):
+    """A fee was paid at the desk, then. Answered by Payment."""
+
+    reader: ReaderNumber
+    fee_minor: int
+    currency: str
+    cash: bool
+    at_ms: int
+    name: str  # the same however often it is told
+
+
 class EndSession(Value, frozen=True, tag=True):
     """The reader is done. Answered by bool."""
 
@@ -158,7 +169,7 @@ class Port(StrEnum):
     ITEMS = "items"
 
 
-Request = LookUp | LookAt | Lend | TakeBack | Renew | EndSession | Secure
+Request = LookUp | LookAt | Lend | TakeBack | Renew | Pay | EndSession | Secure
 
 
 class Ask(Value, frozen=True):

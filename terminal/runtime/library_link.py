@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from terminal.core.library import ReaderNumber, Silence
-from terminal.core.visit import EndSession, Lend, LookAt, LookUp, Renew, Request, TakeBack
+from terminal.core.visit import EndSession, Lend, LookAt, LookUp, Pay, Renew, Request, TakeBack
 from terminal.ports import Clock, DeviceError, LibraryError, LibrarySystem
 from terminal.runtime.supervisor import DeviceHealth
 
@@ -88,6 +88,8 @@ async def _call(system: LibrarySystem, request: Request, at_ms: int) -> Any:
             return await system.item(barcode, at_ms)
         case Renew(reader=reader, barcode=barcode):
             return await system.renew(reader, barcode, at_ms)
+        case Pay(reader=reader, fee_minor=fee, currency=currency, at_ms=paid_ms, cash=cash, name=name):
+            return await system.pay(reader, fee, currency, paid_ms, cash=cash, name=name)
         case EndSession(reader=reader):
             return await system.end_session(reader, at_ms)
         case TakeBack(barcode=barcode, happened=happened):

@@ -4,6 +4,7 @@ librarian may ask of them.
 Laws of this file:
 - Kiosks, link and replay live and end together; what one of them waits for holds up none of the others.
 - Whoever asks for the librarian's list sees reader numbers: that they asked is an entry first.
+- A fee that was paid at the desk is an entry with who took it before the library system is told, once.
 - A record leaves the list when a librarian says what was done about it, and an entry says who.
 """
 
@@ -14,8 +15,10 @@ from typing import Any, NamedTuple
 
 from terminal.core.base import EntryName, Ref
 from terminal.core.entries import Commanded
-from terminal.core.loans import ListSettled
+from terminal.core.library import ReaderNumber
+from terminal.core.loans import Circulated, Circulation, ListSettled
 from terminal.core.reader_links import Link
+from terminal.core.reason import Reason
 from terminal.ports import LibrarySystem
 from terminal.runtime.kiosk import KioskLane, Library
 from terminal.runtime.kiosk_entrance import KioskParts
@@ -30,7 +33,14 @@ ASKED_S = 30.0  # how long a link waits for its card
 RECORD = re.compile(r"([0-9a-f]{16})/([0-9]{1,18})")
 NUMBER = re.compile(r"[^\x00-\x1f|\x7f]{1,64}")  # what SIP2 can carry
 
+AMOUNT = re.compile(r"([0-9]{1,6})(?:\.([0-9]{2}))?")
+
 Answer = dict[str, Any]
+
+
+def fee_of(amount: re.Match[str]) -> int:
+    """Minor units."""
+    return int(amount[1]) * 100 + int(amount[2] or "0")
 
 
 class LibraryParts(NamedTuple):
@@ -63,6 +73,7 @@ class LibrarySite:
         self.commands: Mapping[str, Callable[..., Awaitable[Answer]]] = {
             "library-list": self.list,
             "library-settle": self.settle,
+            "library-paid": self.paid,
             "library-link": self.link_reader,
         }
 
@@ -98,6 +109,7 @@ class LibrarySite:
                 "lane": one.lane,
                 "book": "" if content is None else content.barcode,
                 "reader": "" if content is None or content.reader is None else str(content.reader),
+                "fee_minor": one.fee_minor,
                 "why": "" if one.listed is None else one.listed.value,
                 "words": words,
             }
@@ -116,6 +128,26 @@ class LibrarySite:
         await self._site.journal.append(ListSettled(who=who, of=name, why=why), self._site.now())
         self.replay.settled(name)
         return {"settled": record, **self.replay.status()}
+
+    async def paid(self, who: str, number: str, amount: str, by: str = "cash") -> Answer:
+        """A reader paid at the desk: written down now, told to the library system in its turn."""
+        fee = AMOUNT.fullmatch(amount)
+        if not NUMBER.fullmatch(number) or fee is None or by not in ("cash", "card") or not fee_of(fee):
+            raise NotDone("no payment", 'a reader number, an amount such as 12.50, and "cash" or "card"')
+        fact = Circulated(
+            lane="",
+            what=Circulation.PAID,
+            reason=Reason.PAID,
+            waits=True,
+            sealed=self.replay.sealed("", ReaderNumber(number)),
+            who=who,
+            fee_minor=fee_of(fee),
+            cash=by == "cash",
+        )
+        at = self._site.now()
+        entry = await self._site.journal.append(fact, at)
+        self.replay.add(entry.name, at.utc_ms, fact)
+        return {"noted": f"{entry.name.epoch.hex()}/{entry.name.sequence}", **self.replay.status()}
 
     async def link_reader(self, who: str, lane: str, number: str, reader_class: str = "") -> Answer:
         """Link the card that is held out next to a reader."""

@@ -131,9 +131,10 @@ class Replay:
             one, content = self._waiting.get(name), self._content.get(name)
             if one is None:
                 continue
-            book = "" if content is None else content.barcode
+            record = None if content is None else Record(waiting=one, barcode=content.barcode, reader=content.reader)
+            book = "" if record is None else record.key
             if one.listed is None and book not in held and name not in self._held_back:
-                done = await self._tell(one, content)
+                done = await self._tell(one, record)
                 again |= not done
                 if not self._link.answers.is_set():
                     return False  # run waits until it answers again
@@ -141,13 +142,13 @@ class Replay:
                 held.add(book)
         return again
 
-    async def _tell(self, one: Waiting, content: Content | None) -> bool:
+    async def _tell(self, one: Waiting, record: Record | None) -> bool:
         """Tell one record; whether it needs no other try."""
-        if content is None:
+        if record is None:
             end = End(Fate.LISTED, Reason.SEALED_OTHERWISE)
         else:
             try:
-                end = await self._carried(Record(waiting=one, barcode=content.barcode, reader=content.reader))
+                end = await self._carried(record)
             except StoreFull:
                 return False
         if end.fate is None:

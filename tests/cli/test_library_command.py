@@ -124,6 +124,10 @@ async def test_a_refused_loan_is_listed_and_settled(tmp_path: Path) -> None:
         assert (record["book"], record["reader"], record["words"]) == ("30000001", reader_number(0), "blocked")
         await site.asked("settle", record["record"], "lent at the desk")
         assert (await site.asked("list"))["records"] == []
+        assert "noted" in await site.asked("paid", reader_number(0), "2.50", "card")
+        async with asyncio.timeout(PATIENCE_S):
+            while site.library.paid != [(reader_number(0), 250)]:  # another process
+                await asyncio.sleep(0.05)
         assert "hold out" in await site.asked("link", "library/desk", "R-9", "adult")
         done = await asyncio.to_thread(command, "settle", str(site.config), "7", record["record"], "again")
         assert done.returncode == exit_codes.NO and "Traceback" not in done.stderr
@@ -131,7 +135,7 @@ async def test_a_refused_loan_is_listed_and_settled(tmp_path: Path) -> None:
         await site.stop()
 
 
-@pytest.mark.parametrize("part", ["list", "settle", "link"])
+@pytest.mark.parametrize("part", ["list", "settle", "paid", "link"])
 def test_every_part_explains_itself(part: str) -> None:
     """Help costs nothing."""
     assert command(part, "--help").returncode == exit_codes.OK

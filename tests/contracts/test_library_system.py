@@ -181,6 +181,8 @@ class TestContract:
         assert (patron.fee_minor, patron.currency) in {(1250, "CNY"), (320, "CNY")}
         assert (await system.pay(READER, 320, "CNY", AT_MS)).accepted
         assert not (await system.pay(READER, 99_900, "CNY", AT_MS)).accepted  # more than is owed
+        named = await system.pay(READER, 320, "", AT_MS, cash=True, name="1f0c9a52d7e34b18/214")
+        assert named.accepted
 
     async def test_nothing_of_a_person_is_kept(self, system: sip2.Sip2, caplog: pytest.LogCaptureFixture) -> None:
         """Neither name nor address in any value, nor a reader number in a log."""
@@ -229,6 +231,16 @@ class TestDialects:
         async with meeting(library) as at:
             replayed = await at.checkout(READER, "B1", AT_MS, no_block=True, due_ms=AT_MS + 86_400_000)
             assert replayed.ok is ok
+
+    async def test_a_payment_says_how_and_which_it_is(self) -> None:
+        """By cash or by card, in the system's currency where none is named, and by a name of its own."""
+        library = stocked()
+        async with meeting(library, currency="HKD") as at:
+            await at.pay(READER, 5, "", AT_MS, cash=True, name="e/7")
+            await at.pay(READER, 1205, "CNY", AT_MS)
+        first, second = library.heard
+        assert first[2:27] == "20270115    160000" + "01" + "00" + "HKD" and "BV0.05|" in first and "BKe/7|" in first
+        assert second[20:27] == "01" + "02" + "CNY" and "BV12.05|" in second and "BK" not in second
 
     async def test_dates_are_local_and_true(self) -> None:
         """A return that happened offline says when; a loan that did says until when. 1,800,000,000 s is 16:00 +8."""

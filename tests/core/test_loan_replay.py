@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from terminal.core.base import EntryName
-from terminal.core.library import ReaderNumber, Silence
+from terminal.core.library import Payment, ReaderNumber, Silence
 from terminal.core.loans import Circulation, Fate, Waiting
 from terminal.core.model import Reason
 from terminal.core.services.loan_replay import SURE_MS, End, Record, Trying, replay
-from terminal.core.visit import Heard, Lend, Request, TakeBack
+from terminal.core.visit import Heard, Lend, Pay, Request, TakeBack
 from tests.core.cases import NOW_MS, instant
 from tests.core.visiting import ITEM, PATRON, lent, taken_back
 
@@ -30,6 +30,9 @@ FREE = {
     "LookUp": msgspec.structs.replace(PATRON, items=()),
     "LookAt": msgspec.structs.replace(ITEM, circulation_status=3),
 }
+FEE = Waiting(of=NAME, at_ms=EARLIER_MS, lane="", what=Circulation.PAID, fee_minor=320, cash=True)
+OWES, OWES_LESS = ({"LookUp": msgspec.structs.replace(PATRON, fee_minor=owed)} for owed in (1250, 930))
+TAKEN, NOT_TAKEN = Payment(accepted=True, message=""), Payment(accepted=False, message="more than is owed")
 LONG_AGO_MS = NOW_MS - PATIENCE_MS - 1
 NO_LOAN, NO_RETURN = lent("B-1", ok=False, message="blocked"), taken_back("B-1", ok=False, message="no such copy")
 
@@ -41,7 +44,8 @@ def since(waiting: Waiting, **changes: Any) -> Waiting:
 def told(waiting: Waiting, system: dict[str, Any]) -> tuple[End, list[Request | Trying]]:
     """How it ends, and everything that was said on the way."""
     reader = None if waiting.what is Circulation.RETURNED else ReaderNumber("R-1")
-    steps = replay(Record(waiting=waiting, barcode="B-1", reader=reader), instant(), PATIENCE_MS)
+    barcode = "" if waiting.what is Circulation.PAID else "B-1"
+    steps = replay(Record(waiting=waiting, barcode=barcode, reader=reader), instant(), PATIENCE_MS)
     said: list[Request | Trying] = []
     answer: Heard | None = None
     try:
@@ -99,6 +103,20 @@ ROWS: list[tuple[str, Waiting, dict[str, Any], Fate | None, Reason, bool]] = [
      Reason.LOAN_UNSURE, False),
     ("undoing refused: the list", UNDONE, HAS | {"Lend": NO_LOAN}, Fate.LISTED, Reason.LOAN_UNSURE, True),
     ("undoing not understood: the list", UNDONE, HAS | {"Lend": None}, Fate.LISTED, Reason.LOAN_UNSURE, True),
+    ("a fee that was paid is told", FEE, OWES | {"Pay": TAKEN}, Fate.DONE, Reason.PAID, True),
+    ("a system that says nothing of what is owed is told", FEE, {"LookUp": None, "Pay": TAKEN}, Fate.DONE, Reason.PAID,
+     True),
+    ("a payment refused: the list", FEE, OWES | {"Pay": NOT_TAKEN}, Fate.LISTED, Reason.PAYMENT_REFUSED, True),
+    ("a payment not understood: the list", FEE, OWES | {"Pay": None}, Fate.LISTED, Reason.PAYMENT_REFUSED, True),
+    ("silent over the payment: not now", FEE, OWES | {"Pay": Silence.NO_ANSWER}, None, Reason.LIBRARY_SILENT, True),
+    ("tried, and just so much less is owed: known", since(FEE, tried_ms=EARLIER_MS, tried_due="1250"), OWES_LESS,
+     Fate.ALREADY, Reason.PAID, False),
+    ("tried, and as much is owed as before: never told twice", since(FEE, tried_ms=EARLIER_MS, tried_due="1250"), OWES,
+     Fate.LISTED, Reason.PAYMENT_UNSURE, False),
+    ("tried, and nobody knows what was owed", since(FEE, tried_ms=EARLIER_MS), OWES_LESS, Fate.LISTED,
+     Reason.PAYMENT_UNSURE, False),
+    ("tried, and nobody knows what is owed", since(FEE, tried_ms=EARLIER_MS, tried_due="1250"), {"LookUp": None},
+     Fate.LISTED, Reason.PAYMENT_UNSURE, False),
 ]  # fmt: skip
 
 
@@ -109,7 +127,7 @@ def test_replay(
     """How things stand → what comes of it, and whether it was written first that the system is about to be told."""
     end, said = told(waiting, system)
     assert (end.fate, end.reason, any(isinstance(one, Trying) for one in said)) == (fate, reason, tried), sentence
-    changes = [number for number, one in enumerate(said) if isinstance(one, Lend | TakeBack)]
+    changes = [number for number, one in enumerate(said) if isinstance(one, Lend | TakeBack | Pay)]
     assert all(isinstance(said[number - 1], Trying) for number in changes)
 
 
@@ -122,6 +140,10 @@ def test_what_is_told_carries_its_true_time_and_our_due_date() -> None:
     (back,) = [one for one in said if isinstance(one, TakeBack)]
     assert back.happened is not None and back.happened.at_ms == EARLIER_MS
     assert Trying(due=ITEM.due) in said
+    _, said = told(FEE, OWES | {"Pay": TAKEN})
+    (paid,) = [one for one in said if isinstance(one, Pay)]
+    assert (paid.fee_minor, paid.currency, paid.cash, paid.at_ms) == (320, "CNY", True, EARLIER_MS)
+    assert paid.name == f"{NAME.epoch.hex()}/9" and Trying(due="1250") in said
 
 
 def test_the_systems_own_words_are_kept() -> None:

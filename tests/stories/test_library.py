@@ -366,6 +366,64 @@ async def test_a_refused_record_holds_up_nothing_of_its_book(desk: Desk) -> None
     assert desk.replayed() == [("listed", "loan_refused"), ("done", "returned")]
 
 
+async def _pays(desk: Desk, *words: str) -> None:
+    """Somebody pays at the desk; then time passes."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    await desk.terminal.commands.ask("7", "library-paid", list(words))
+    await asyncio.sleep(60)
+
+
+@kiosk
+async def test_a_fee_paid_at_the_desk_is_told_once(desk: Desk) -> None:
+    """At once where the library system answers, later where it is away; who took how much is in the journal."""
+    await _pays(desk, "R-1", "2.50", "card")
+    desk.system.silence = Silence.UNREACHABLE
+    await _pays(desk, "R-2", "3")
+    assert desk.library.paid == [("R-1", 250)]
+    desk.system.silence = None
+    await asyncio.sleep(60)
+    assert desk.library.paid == [("R-1", 250), ("R-2", 300)]
+    assert [(fact.who, fact.fee_minor, fact.cash) for fact in desk.circulated()] == [
+        ("7", 250, False),
+        ("7", 300, True),
+    ]
+    assert desk.replayed() == [("done", "paid")] * 2
+
+
+@kiosk
+async def test_a_payment_whose_answer_was_lost_is_not_told_twice(desk: Desk) -> None:
+    """What is owed fell by just so much: it is known. Where it did not, a librarian looks."""
+    for done, fate in ((True, ("already", "paid")), (False, ("listed", "payment_unsure"))):
+        pay = desk.system.pay
+
+        async def lost(*fee: Any, _pay: Any = pay, _done: bool = done, **how: Any) -> Any:
+            desk.system.pay = _pay  # type: ignore[method-assign]  # this once
+            if _done:
+                await _pay(*fee, **how)
+            raise LibraryError(Silence.NO_ANSWER, "message 37")
+
+        desk.system.pay = lost  # type: ignore[method-assign]  # the answer is lost
+        await _pays(desk, "R-1", "1.00")
+        assert desk.replayed()[-1] == fate
+    assert desk.library.paid == [("R-1", 100)]
+
+
+@kiosk
+async def test_a_payment_the_library_refuses_is_a_librarians(desk: Desk) -> None:
+    """With the amount and the system's words; what is no payment is not written."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    await _pays(desk, "R-1", "99.00")
+    (listed,) = (await desk.terminal.commands.ask("7", "library-list", []))["records"]
+    assert (listed["what"], listed["fee_minor"], listed["reader"]) == ("paid", 9900, "R-1")
+    assert (listed["why"], listed["words"]) == ("payment_refused", "more than is owed")
+    await _pays(desk, "R-2", "1.00")  # holds up nobody
+    assert desk.library.paid == [("R-2", 100)]
+    for words in (["R-1", "0"], ["R-1", "1.5"], ["R-1", "-1"], ["R-1", "1.00", "gold"], ["R|1", "1.00"]):
+        with pytest.raises(NotDone):
+            await desk.terminal.commands.ask("7", "library-paid", words)
+    assert len(desk.circulated()) == 2
+
+
 @kiosk
 async def test_what_another_key_sealed_is_a_librarians(desk: Desk) -> None:
     """The site's key was changed while something waited: listed, not forgotten, and the rest goes on."""

@@ -5,6 +5,7 @@ Laws of this file:
 - A book that it still believes to be with somebody else was given back somewhere it has not heard of yet: the loan
   waits for that return, so that the order in which two kiosks come back does not matter.
 - Where nobody can know whether it was told, and time has passed, a librarian decides. Nothing is guessed.
+- A payment that may have been told is never told again: either what is owed fell by just so much, or a librarian looks.
 - What the system refuses goes to the librarian's list in its own words, and holds up nobody.
 """
 
@@ -12,12 +13,12 @@ from collections.abc import Generator
 from typing import NamedTuple, TypeVar
 
 from terminal.core.base import Value
-from terminal.core.library import Item, Loan, Patron, ReaderNumber, Return, Silence
+from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence
 from terminal.core.loans import Circulation, Fate, Waiting
 from terminal.core.model import Instant, Reason
 from terminal.core.services.loan_account import CHARGED
 from terminal.core.services.loan_rules import WORDS_OF
-from terminal.core.visit import Happened, Heard, Lend, LookAt, LookUp, Request, TakeBack
+from terminal.core.visit import Happened, Heard, Lend, LookAt, LookUp, Pay, Request, TakeBack
 
 T = TypeVar("T")
 
@@ -32,11 +33,16 @@ class Record(Value, frozen=True):
     barcode: str
     reader: ReaderNumber | None  # None: a return
 
+    @property
+    def key(self) -> str:
+        """What records that must be told one after the other have in common: the book, or whose fee it is."""
+        return self.barcode or f"reader {self.reader}"
+
 
 class Trying(NamedTuple):
     """About to tell: is written, durable, before the next request. Answered by None."""
 
-    due: str = ""
+    due: str = ""  # of a return: the loan's day; of a payment: what was owed, in minor units
 
 
 class End(NamedTuple):
@@ -59,7 +65,8 @@ class _Silent(Exception):
 
 def replay(record: Record, at: Instant, patience_ms: int) -> Replay[End]:
     """Tell one record. `patience_ms`: how long a loan waits for somebody else's return."""
-    tell = {Circulation.LENT: _lent, Circulation.RETURNED: _returned}.get(record.waiting.what, _undone)
+    kinds = {Circulation.LENT: _lent, Circulation.RETURNED: _returned, Circulation.PAID: _paid}
+    tell = kinds.get(record.waiting.what, _undone)
     try:
         return (yield from tell(record, at, patience_ms))
     except _Silent as gone:
@@ -122,6 +129,30 @@ def _undone(record: Record, at: Instant, patience_ms: int) -> Replay[End]:
     if isinstance(made, Loan) and made.ok:
         return End(Fate.DONE, Reason.BOOK_NOT_RELEASED)
     return End(Fate.LISTED, Reason.LOAN_UNSURE, words=made.message if isinstance(made, Loan) else "")
+
+
+def _paid(record: Record, at: Instant, patience_ms: int) -> Replay[End]:
+    """A fee that was paid at the desk."""
+    assert record.reader is not None
+    waiting = record.waiting
+    patron = yield from _ask(LookUp(reader=record.reader))
+    owed = patron.fee_minor if isinstance(patron, Patron) else None
+    if waiting.tried_ms is not None:
+        fell = owed is not None and waiting.tried_due == str(owed + waiting.fee_minor)
+        return End(Fate.ALREADY, Reason.PAID) if fell else End(Fate.LISTED, Reason.PAYMENT_UNSURE)
+    yield Trying("" if owed is None else str(owed))
+    pay = Pay(
+        reader=record.reader,
+        fee_minor=waiting.fee_minor,
+        currency=patron.currency if isinstance(patron, Patron) else "",
+        cash=waiting.cash,
+        at_ms=waiting.at_ms,
+        name=f"{waiting.of.epoch.hex()}/{waiting.of.sequence}",
+    )
+    made = yield from _ask(pay)
+    if isinstance(made, Payment) and made.accepted:
+        return End(Fate.DONE, Reason.PAID)
+    return End(Fate.LISTED, Reason.PAYMENT_REFUSED, words=made.message if isinstance(made, Payment) else "")
 
 
 # --------------------------------------------------------------------------- how things stand

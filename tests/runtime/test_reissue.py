@@ -78,7 +78,7 @@ async def test_power_is_cut_between_the_refusal_and_the_new_epoch(tmp_path: Path
         cut.set()
         await asyncio.Event().wait()
 
-    site.store.begin_epoch = dark  # type: ignore[method-assign]  # power fails here
+    site.store.begin_epoch = dark  # type: ignore[assignment,method-assign]  # power fails here
     uploading = asyncio.create_task(site.uploader.run())
     await cut.wait()
     uploading.cancel()

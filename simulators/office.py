@@ -68,6 +68,7 @@ class Counts:
     refused: int = 0  # kept aside, conflicts included
     evidence_verified: int = 0
     evidence_bad: int = 0
+    late: int = 0  # rides that came after they should have been paid
 
 
 @dataclass
@@ -170,6 +171,9 @@ class HeadOffice:
             "counts_as) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*name, digest, entry["previous"], *said),
         )
+        pay_by_ms = fact.get("pay_by_ms")
+        if self.now_ms is not None and isinstance(pay_by_ms, int):
+            self.counts.late += pay_by_ms < self.now_ms()
         if fact["type"] == "content_key":
             self._keep_content_key(name[0], own_epoch, fact)
 

@@ -36,6 +36,8 @@ from terminal.ports import Clock, Office, OfficeError, StoreFull
 from terminal.runtime.journal import Journal
 
 ASK_AGAIN_S = 60.0  # where the journal's time is in doubt
+NEVER_MS = 1 << 62
+RUNS_LOOKED_AT, ENTRIES_LOOKED_AT = 8, 50  # for the oldest unsent ride
 REISSUE_AGAIN_S = 60.0  # where the disk was full
 ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
@@ -92,6 +94,7 @@ class Uploader:
         self._failures = 0
         self._reissue_s: float | None = clock.monotonic_s()  # when something may be issued again
         self._next_fork_s = 0.0
+        self._oldest_ride = 0, NEVER_MS  # the oldest unsent entry's row, and when the first ride from there on was due
         self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
         self.refused = 0
@@ -125,10 +128,33 @@ class Uploader:
             "refused": self.refused,
             "resent": self.resent,
             "late": self.late,
+            "overdue_s": self.overdue_s(),
             "parked": len(self._parked),
             "unsent": self._journal.head().unsent,
             "last_error": self.last_error,
         }
+
+    def overdue_s(self) -> int:
+        """For how long the oldest unsent ride should have been paid already; 0 where none should.
+
+        Some of the oldest entries are looked at, however many wait; and no more than one while the oldest stays.
+        """
+        oldest = self._journal.unsent(0, 1, 1)
+        if oldest and self._oldest_ride[0] != oldest[0].row:
+            pay_by_ms = self._first_pay_by_ms()
+            self._oldest_ride = (oldest[0].row if pay_by_ms < NEVER_MS else 0), pay_by_ms
+        pay_by_ms = self._oldest_ride[1] if oldest else NEVER_MS
+        return max(0, self._now().utc_ms - pay_by_ms) // 1000
+
+    def _first_pay_by_ms(self) -> int:
+        row = 0
+        for _ in range(RUNS_LOOKED_AT):
+            run = self._journal.unsent(row, ENTRIES_LOOKED_AT, self._rules.batch_bytes)
+            due_ms = min((_pay_by_ms(stored.data) for stored in run), default=NEVER_MS)
+            if due_ms < NEVER_MS or not run:
+                return due_ms
+            row = run[-1].row + 1
+        return NEVER_MS
 
     # ----------------------------------------------------------------------- one round
 
@@ -351,4 +377,4 @@ def _pay_by_ms(data: bytes) -> int:
     """When a ride should be at head office; for anything else, never too late."""
     entry = _entry(data)
     fact = None if entry is None else entry.fact
-    return fact.pay_by_ms if isinstance(fact, Decided) and fact.pay_by_ms is not None else 1 << 62
+    return fact.pay_by_ms if isinstance(fact, Decided) and fact.pay_by_ms is not None else NEVER_MS

@@ -512,9 +512,35 @@ async def test_lateness_is_visible(keys: Keys, office: DirectOffice) -> None:
         pay_by_ms = None if pay_by_s is None else NOON_MS + pay_by_s * 1000
         await site.journal.append(msgspec.structs.replace(fact, pay_by_ms=pay_by_ms), site.now())
     await site.journal.append(command(1), site.now())
+    office.head_office.now_ms = lambda: site.now().utc_ms
+    assert site.uploader.status()["overdue_s"] == 0
     await asyncio.sleep(3600.0)
+    status = site.uploader.status()
+    assert (status["late"], status["overdue_s"]) == (0, 3590)
+    image = restored(site.disk)
+    image.holder = None
+    again = site_of(keys, office, image)
+    assert again.uploader.status()["overdue_s"] == 3590, "a start forgets what is overdue"
     assert await site.upload()
-    assert site.uploader.status()["late"] == 2
+    status = site.uploader.status()
+    assert (status["late"], status["overdue_s"]) == (2, 0) and office.head_office.counts.late == 2
+
+
+@jumping
+async def test_what_is_overdue_is_found_behind_other_entries_and_cheaply(keys: Keys, office: DirectOffice) -> None:
+    """Alarms and commands may wait before it; while the oldest stays, one entry is read a status."""
+    site = site_of(keys, office)
+    await site.write(120)
+    assert site.uploader.overdue_s() == 0
+    ride = msgspec.structs.replace(decided("anna"), pay_by_ms=NOON_MS + 10_000)
+    await site.journal.append(ride, site.now())
+    await site.write(300)
+    await asyncio.sleep(70.0)
+    assert site.uploader.overdue_s() == 60
+    asked = list[int]()
+    unsent = site.journal.unsent
+    site.journal.unsent = lambda row, limit, size: asked.append(limit) or unsent(row, limit, size)  # type: ignore[method-assign,assignment,func-returns-value]
+    assert site.uploader.overdue_s() == 60 and asked == [1]
 
 
 @jumping

@@ -37,8 +37,7 @@ def dumps(value: Any) -> bytes:
 
 
 def _head(major: int, count: int) -> bytes:
-    assert count < 24
-    return bytes((major << 5 | count,))
+    return bytes((major << 5 | count,)) if count < 24 else bytes((major << 5 | 24, count))
 
 
 @dataclass(frozen=True)
@@ -277,5 +276,14 @@ FAULTS: dict[str, Fault] = {
     "key of an unknown curve": _claims(cnf={1: {1: 2, -1: 3, -2: bytes(32), -3: True}}),
     "key off the curve": _claims(cnf={1: {1: 2, -1: 1, -2: bytes(31) + b"\x04", -3: True}}),
     "key of low order": _claims(cnf={1: {1: 1, -1: 6, -2: bytes(32)}}),
+    "key of a kind that is true": lambda w, at_s: _claims(cnf={1: w.key.cose_key() | {1: True}})(w, at_s),
+    "confirmation with more": lambda w, at_s: _claims(cnf={1: w.key.cose_key(), 3: b"kid"})(w, at_s),
+    "confirmation as an array": lambda w, at_s: _claims(cnf=[0, w.key.cose_key()])(w, at_s),
+    "profile as an array": _claims(profile=[7] * 7),
+    "products as a map": _profile(_5={}),
+    "a product as a map": _profile(_5=[{"park-annual": 0, 1: 0, 2: 0}]),
+    "status as a map": _profile(_7={"main": 0, 5: 0}),
+    "true for the generation time": lambda w, at_s: w.present(b"", at_s, payload=dumps([w.token(), True])),
+    "longer than a token": _claims(sub=bytes(1024)),
     "empty": lambda w, at_s: b"\xd2\x84",
 }

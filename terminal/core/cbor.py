@@ -9,7 +9,7 @@ Laws of this file:
   two hundred bytes a tree of millions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import cbor2
@@ -23,21 +23,15 @@ class NotDeterministic(ValueError):
     """Not CBOR, or not the one encoding of its value."""
 
 
-class _NoTags(Mapping[int, Callable[..., Any]]):
+class _NoTags(dict[int, Callable[..., Any]]):
     """For cbor2's decoder: whatever tag it asks for, the answer is no."""
 
-    def __getitem__(self, tag: int) -> Callable[..., Any]:
-        return self._refuse
+    def __missing__(self, tag: int) -> Callable[..., Any]:
+        return _refuse
 
-    def __len__(self) -> int:
-        return 0
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(())
-
-    @staticmethod
-    def _refuse(*_: object) -> Any:
-        raise NotDeterministic("a tag")
+def _refuse(*_: object) -> Any:
+    raise NotDeterministic("a tag")
 
 
 NO_TAGS: Final = _NoTags()

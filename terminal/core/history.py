@@ -36,9 +36,9 @@ def parties(credential: Credential, account: Ref | None, zone: str = "") -> tupl
 
 
 def horizon_ms(parameters: ParameterSet, at: Instant) -> int:
-    """The oldest use that can still matter: the code memory, or the longest pass-back window."""
+    """The oldest use that can still matter: the code memory, or the longest pass-back window; never before 1970."""
     windows = (product.pass_back.window_s * 1000 for product in parameters.tariff.products)
-    return at.utc_ms - max(CODE_MEMORY_MS, *windows)
+    return max(0, at.utc_ms - max((CODE_MEMORY_MS, *windows)))
 
 
 def gather(credential: Credential, account: Ref | None, uses: Iterable[Use]) -> History:

@@ -19,6 +19,8 @@ from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, 
 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
+MOST_FEN = 1 << 40  # ten thousand million yuan: a slip of the pen, and what sums still fit the journal's tables
+MOST_PERSONS = 10_000
 CURRENCY = re.compile("[A-Z]{3}")
 OF_A_PURSE = {
     "id",
@@ -116,8 +118,9 @@ def _zone(tariff: Tariff) -> Iterator[Fault]:
 
 def _product(tariff: Tariff, product: Product) -> Iterator[Fault]:
     where = f"products.{product.id}"
-    if product.fare_fen < 0 or product.persons < 1 or product.pass_back.companions < 0:
-        yield where, "a fare, a number of persons or of companions below its least"
+    within = 0 <= product.fare_fen <= MOST_FEN and 1 <= product.persons <= MOST_PERSONS
+    if not within or product.pass_back.companions < 0:
+        yield where, "a fare, a number of persons or of companions below its least or above its most"
     if product.fare and product.fare not in tariff.fares:
         yield where, f"no fare table {product.fare!r}"
     for kind, names, known in (
@@ -185,8 +188,10 @@ def _table(where: str, table: FareTable) -> Iterator[Fault]:
     if any(one.up_to >= other.up_to for one, other in pairwise(table.bands)):
         yield where, "bands must ascend"
     fares = (table.fare_fen, *table.keys.values(), *(band.fare_fen for band in table.bands))
-    if min(fares) < 0 or (table.beyond is not None and (table.beyond.every < 1 or table.beyond.add_fen < 0)):
-        yield where, "a fare below 0, or a piece of no length"
+    if not 0 <= min(fares) <= max(fares) <= MOST_FEN:
+        yield where, f"a fare below 0 or above {MOST_FEN}"
+    if table.beyond is not None and (table.beyond.every < 1 or not 0 <= table.beyond.add_fen <= MOST_FEN):
+        yield where, "a piece of no length, or of a fare below 0"
     if table.tap_out is not None and min(table.tap_out.longest_s, table.tap_out.reminder_s) < 0:
         yield where, "longest_s and reminder_s must not be negative"
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.token_issuer import FAULTS, TokenIssuer, Wallet, demo_token_issuers, dumps, text
-from terminal.core import tokens
+from terminal.core import token_status, tokens
 from terminal.core.model import Credential, Instant, Medium, Reason, Ref, Refusal
 from terminal.core.parameters import CardTokenIssuer, Issuers, ParameterSet, TokenAlgorithm
-from terminal.core.tokens import card_token
+from terminal.core.tokens import card_token, card_token_checks
 from terminal.core.tokens.explanation import Result
 from tests.core.cases import NOW_MS, instant, parameters
 
@@ -136,6 +136,15 @@ EXPECTED = {
     "subject as text": Reason.CLAIMS_MALFORMED,
     "key of an unknown curve": Reason.CLAIMS_MALFORMED,
     "key off the curve": Reason.HOLDER_SIGNATURE_BAD,
+    "key of a kind that is true": Reason.CLAIMS_MALFORMED,
+    "confirmation with more": Reason.CLAIMS_MALFORMED,
+    "confirmation as an array": Reason.CLAIMS_MALFORMED,
+    "profile as an array": Reason.CLAIMS_MALFORMED,
+    "products as a map": Reason.CLAIMS_MALFORMED,
+    "a product as a map": Reason.CLAIMS_MALFORMED,
+    "status as a map": Reason.CLAIMS_MALFORMED,
+    "true for the generation time": Reason.MALFORMED,
+    "longer than a token": Reason.MALFORMED,
     "empty": Reason.MALFORMED,
 }
 
@@ -166,6 +175,9 @@ SHAPES = {
     "claims without a profile": lambda w: w.present(w.issue({1: "x"}), NOW_S),
     "point uncompressed": lambda w: w.present(
         w.issue(w.claims() | {8: {1: w.key.cose_key() | {-3: bytes(32)}}}), NOW_S
+    ),
+    "okp key with a second coordinate": lambda w: w.present(
+        w.issue(w.claims() | {8: {1: {1: 1, -1: 6, -2: bytes(32), -3: True}}}), NOW_S
     ),
     "okp key with more": lambda w: w.present(w.issue(w.claims() | {8: {1: {1: 1, -1: 6, -2: bytes(32), 4: 1}}}), NOW_S),
     "control characters in the issuer's name": lambda w: w.present(w.issue(w.claims() | {1: "a\x1b[2J"}), NOW_S),
@@ -265,7 +277,9 @@ def test_no_bytes_raise(noise: bytes, at: int) -> None:
 def test_explaining_a_good_token() -> None:
     """Every check passes and every claim is shown, sensitive ones marked."""
     issuer = TokenIssuer()
-    found = card_token.explain(full().code(NOW_S), known(issuer, status_lists={"main": (1, bytes(20_000))}), instant())
+    found = card_token_checks.explain(
+        full().code(NOW_S), known(issuer, status_lists={"main": (1, bytes(20_000))}), instant()
+    )
     assert {check.result for check in found.checks} == {Result.PASS}
     assert {field.name for field in found.fields if field.sensitive} == {"sub", "account link"}
 
@@ -291,7 +305,7 @@ def test_explaining_a_good_token() -> None:
 )
 def test_explaining_goes_on(sentence: str, code: object, failing: set[int], left: set[int]) -> None:
     """Every check is told, also after one has failed."""
-    found = card_token.explain(code(), known(), instant())  # type: ignore[operator]  # rows are makers of codes
+    found = card_token_checks.explain(code(), known(), instant())  # type: ignore[operator]  # rows are makers of codes
     assert {check.number for check in found.checks if check.result is Result.FAIL} == failing, sentence
     assert {check.number for check in found.checks if check.result is Result.NOT_APPLICABLE} == left, sentence
 
@@ -302,6 +316,27 @@ def test_the_specification_names_what_the_code_uses() -> None:
     for number in (*card_token.ALGORITHMS.values(), card_token.PROFILE, -65537):
         assert str(number).replace("-", "−") in document or str(number) in document
     assert card_token.TEXT_MARK.decode() in document
+
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+def test_golden_refusals_keep_their_reasons() -> None:
+    """What another team's verifier must refuse, and why: one code a line of the specification."""
+    golden = json.loads((GOLDEN / "card_token_refusals.json").read_text())
+    issuer = golden["issuer"]
+    row = CardTokenIssuer(algorithm=TokenAlgorithm.ES256, **{key: issuer[key] for key in ("issuer", "public_key")},
+                          key_id=issuer["kid"])  # fmt: skip
+    at = msgspec.structs.replace(instant(), utc_ms=golden["at_s"] * 1000)
+    known = parameters(issuers=Issuers(card_token=(row,)), status_lists={"main": (2, b"\x24")})
+    for one in golden["refused"]:
+        claim = tokens.verify(bytes.fromhex(one["code"]), known, at)
+        if isinstance(claim, Credential):  # a status is asked for behind the token itself
+            assert claim.status_index is not None
+            assert token_status.refusal(known, *claim.status_index) == one["reason"], one["what"]
+        else:
+            assert claim.reason == one["reason"], one["what"]
+    assert {one["reason"] for one in golden["refused"]} >= {reason.value for reason in EXPECTED.values()}
 
 
 def test_golden_tokens_still_verify() -> None:

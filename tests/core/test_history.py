@@ -7,7 +7,7 @@ import pytest
 
 from terminal.core import history
 from terminal.core.model import History, PassageMode, UseState
-from terminal.core.parameters import PassBack, PassBackScope
+from terminal.core.parameters import PassBack, PassBackScope, Tariff
 from tests.core.cases import ADULT, NOW_MS, STUDENT, credential, instant, parameters, ref, use
 
 SENSOR = PassageMode.SENSOR
@@ -26,6 +26,14 @@ def test_the_look_back_covers_the_longest_window() -> None:
     long = PassBack(window_s=7200)
     product = type(ADULT)(id="slow", services=("fare",), fare_fen=1, pass_back=long)
     assert history.horizon_ms(parameters(product), instant()) == NOW_MS - 7_200_000
+
+
+def test_the_look_back_is_bounded_whatever_the_tariff_says() -> None:
+    """No product at all, or a window longer than time itself: still a moment a database can be asked for."""
+    empty = msgspec.structs.replace(parameters(ADULT), tariff=Tariff(products=()))
+    assert history.horizon_ms(empty, instant()) == NOW_MS - 3_600_000
+    ages = type(ADULT)(id="ages", services=("fare",), fare_fen=1, pass_back=PassBack(window_s=1 << 70))
+    assert history.horizon_ms(parameters(ages), instant()) == 0
 
 
 def test_a_use_both_durable_and_pending_is_one_use() -> None:

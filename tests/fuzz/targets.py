@@ -38,7 +38,7 @@ from terminal.core.parameters import Issuers, OfficeKeys, ParameterSet
 from terminal.core.parameters_load import PARTS, ParametersError, load
 from terminal.core.tokens import base45, card_token, ride_code
 from tests.core.cases import NOW_MS, instant, parameters
-from tests.fuzz import camera_targets, card_targets, library_targets, pictures, site_targets
+from tests.fuzz import camera_targets, card_targets, library_targets, pictures, signed_targets, site_targets
 
 NOW_S = NOW_MS // 1000
 
@@ -86,13 +86,13 @@ def ride_code_fields(data: bytes) -> None:
 
 def card_token_claims(data: bytes) -> None:
     """Claims as an issuer could have signed them."""
-    with suppress(card_token._Refused, cbor.NotDeterministic):
+    with suppress(card_token.Refused, cbor.NotDeterministic):
         card_token._claims(cbor.decode(data, card_token.LONGEST))
 
 
 def card_token_layers(data: bytes) -> None:
     """Both layers, signatures unseen."""
-    with suppress(card_token._Refused):
+    with suppress(card_token.Refused):
         card_token.parse(card_token.binary(data))
 
 
@@ -336,6 +336,7 @@ TARGETS: dict[str, Target] = {
     "framing": Target(frame, _frame_seeds),
     "modbus_answer": Target(modbus_answer, _modbus_seeds),
     "receipt": Target(read_receipt, _receipt_seeds),
+    "signed": Target(signed_targets.signed, signed_targets.signed_seeds),
     "export": Target(read_export, lambda: [b"".join(batches.encode_export([_office()[2]])), b"onecard-export-1\n"]),
     "headers": Target(read_headers, lambda: [b"120", b"Fri, 15 Jan 2027 08:01:00 GMT", b"gzip, zstd;q=0.5"]),
     "entry": Target(decode_entry, lambda: [_an_entry()]),

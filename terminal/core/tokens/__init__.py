@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from terminal.core.model import Credential, Instant, Reason, Refusal, Verdict
 from terminal.core.parameters import ParameterSet
-from terminal.core.tokens import card_token, online_only, ride_code, ride_code_checks
+from terminal.core.tokens import card_token, card_token_checks, online_only, ride_code, ride_code_checks
 from terminal.core.tokens.explanation import Explanation, State
 
 LONGEST = 2953  # bytes: QR version 40-L, the largest code there is
@@ -28,7 +28,7 @@ class Format(NamedTuple):
 
 FORMATS: tuple[Format, ...] = (
     Format(ride_code.NAME, ride_code.recognise, ride_code_checks.verify, ride_code_checks.explain),
-    Format(card_token.NAME, card_token.recognise, card_token.verify, card_token.explain),
+    Format(card_token.NAME, card_token.recognise, card_token.verify, card_token_checks.explain),
     Format(online_only.NAME, online_only.recognise, online_only.verify, online_only.explain),
 )
 

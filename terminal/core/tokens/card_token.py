@@ -20,7 +20,6 @@ from terminal.core.model import Credential, HeldProduct, Holder, Instant, Medium
 from terminal.core.parameters import CardTokenIssuer, ParameterSet, TokenAlgorithm
 from terminal.core.token_status import refusal as status_refusal
 from terminal.core.tokens import base45, signatures
-from terminal.core.tokens.explanation import CheckResult, Explanation, Field, Result, State
 
 NAME = "card_token"
 TEXT_MARK = b"OC1:"  # before the base45 form
@@ -37,6 +36,9 @@ ISS, SUB, AUD, EXP, NBF, CNF, PROFILE = 1, 2, 3, 4, 5, 8, -65538
 LINK, AGE_FROM, RESIDENCY, STUDENT_UNTIL, PRODUCTS, VALIDITY, STATUS = 1, 2, 3, 4, 5, 6, 7
 # COSE_Key parameters and values (RFC 9053; the SM2 curve is of the private-use range).
 KTY, CRV, X, Y, OKP, EC2 = 1, -1, -2, -3, 1, 2
+CLAIMS, MAY_CLAIM = frozenset({ISS, SUB, EXP, NBF, CNF, PROFILE}), frozenset({AUD})
+MEMBERS, MAY_MEMBER = frozenset({VALIDITY}), frozenset({LINK, AGE_FROM, RESIDENCY, STUDENT_UNTIL, PRODUCTS, STATUS})
+CONFIRMATION, KEY_PARAMETERS = frozenset({1}), frozenset({KTY, CRV, X})
 CURVES = {(EC2, 1): TokenAlgorithm.ES256, (OKP, 6): TokenAlgorithm.EDDSA, (EC2, -65537): TokenAlgorithm.SM2}
 
 
@@ -72,7 +74,9 @@ class Token(Value, frozen=True):
     claims: bytes
 
 
-class _Refused(Exception):
+class Refused(Exception):
+    """The first reason against a token; only raised inside this package."""
+
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -94,7 +98,7 @@ def verify(payload: bytes, parameters: ParameterSet, at: Instant) -> Credential 
         check_time(token, claims, row, at)
         check_audience(claims, row)
         return _credential(token, claims, row, parameters, key_ids)
-    except _Refused as refused:
+    except Refused as refused:
         return Refusal(verdict=Verdict.DENY, reason=refused.reason, format=NAME, key_ids=key_ids)
 
 
@@ -107,26 +111,26 @@ def binary(payload: bytes) -> bytes:
         return payload
     data = base45.decode(payload[len(TEXT_MARK) :])
     if data is None:
-        raise _Refused(Reason.MALFORMED)
+        raise Refused(Reason.MALFORMED)
     return data
 
 
 def parse(data: bytes) -> Token:
     """Cut both layers apart; only the shape is checked."""
-    if data[:1] != bytes((TAG,)):
-        raise _Refused(Reason.MALFORMED)
+    if data[:1] != bytes((TAG,)) or len(data) > LONGEST:
+        raise Refused(Reason.MALFORMED)
     outer_protected, outer_payload, outer_signature = _layer(data[1:])
     outer = _headers(outer_protected, frozenset({ALG}))
     match _decode(outer_payload):
-        case [bytes(inner), int(generated_s)] if 0 <= generated_s < 1 << 40:
+        case [bytes(inner), int(generated_s)] if _is_number(generated_s):
             pass
         case _:
-            raise _Refused(Reason.MALFORMED)
+            raise Refused(Reason.MALFORMED)
     protected, claims, signature = _layer(inner)
     headers = _headers(protected, frozenset({ALG, KID}))
     kid = headers[KID]
     if type(kid) is not bytes or not 0 < len(kid) <= KID_LONGEST:
-        raise _Refused(Reason.ISSUER_KEY_UNKNOWN)
+        raise Refused(Reason.ISSUER_KEY_UNKNOWN)
     return Token(
         holder_alg=outer[ALG],
         holder_signed=_sig_structure(outer_protected, outer_payload),
@@ -146,9 +150,9 @@ def _layer(data: bytes) -> tuple[bytes, bytes, bytes]:
     match _decode(data):
         case [bytes(protected), dict(unprotected), bytes(payload), bytes(signature)]:
             if unprotected:
-                raise _Refused(Reason.HEADER_NOT_UNDERSTOOD)
+                raise Refused(Reason.HEADER_NOT_UNDERSTOOD)
             return protected, payload, signature
-    raise _Refused(Reason.MALFORMED)
+    raise Refused(Reason.MALFORMED)
 
 
 @functools.lru_cache(maxsize=256)  # an issuer writes the same few bytes into all its tokens
@@ -156,7 +160,7 @@ def _headers(protected: bytes, expected: frozenset[int]) -> Mapping[Any, Any]:
     """The protected map: exactly the labels we understand, so that nothing critical is passed over."""
     headers = _decode(protected)
     if not isinstance(headers, dict) or set(headers) != expected or type(headers[ALG]) is not int:
-        raise _Refused(Reason.HEADER_NOT_UNDERSTOOD)
+        raise Refused(Reason.HEADER_NOT_UNDERSTOOD)
     return MappingProxyType(headers)
 
 
@@ -164,7 +168,7 @@ def _decode(data: bytes) -> Any:
     try:
         return cbor.decode(data, LONGEST)
     except cbor.NotDeterministic as error:
-        raise _Refused(Reason.NOT_CANONICAL) from error
+        raise Refused(Reason.NOT_CANONICAL) from error
 
 
 def _sig_structure(protected: bytes, payload: bytes) -> bytes:
@@ -179,12 +183,12 @@ def open_claims(token: Token, parameters: ParameterSet) -> tuple[CardTokenIssuer
     """The claims once the issuer's signature held."""
     row, key = _issuer(token.kid, parameters)
     if ALGORITHMS[row.algorithm] != token.issuer_alg:
-        raise _Refused(Reason.ALGORITHM_MISMATCH)
+        raise Refused(Reason.ALGORITHM_MISMATCH)
     if len(token.issuer_signature) != 64 or not key.verify(token.issuer_signature, token.issuer_signed):
-        raise _Refused(Reason.ISSUER_SIGNATURE_BAD)
+        raise Refused(Reason.ISSUER_SIGNATURE_BAD)
     claims = _claims(_decode(token.claims))
     if claims.issuer != row.issuer:
-        raise _Refused(Reason.ISSUER_NOT_ACCEPTED)
+        raise Refused(Reason.ISSUER_NOT_ACCEPTED)
     return row, claims
 
 
@@ -195,11 +199,11 @@ def _issuer(kid: bytes, parameters: ParameterSet) -> tuple[CardTokenIssuer, sign
     if found is None:
         row = next((row for row in parameters.issuers.card_token if row.key_id == kid.hex()), None)
         if row is None:
-            raise _Refused(Reason.ISSUER_KEY_UNKNOWN)
+            raise Refused(Reason.ISSUER_KEY_UNKNOWN)
         try:
             found = row, signatures.load(row.algorithm, bytes.fromhex(row.public_key))
         except signatures.InvalidKey as error:
-            raise _Refused(Reason.ISSUER_KEY_UNKNOWN) from error
+            raise Refused(Reason.ISSUER_KEY_UNKNOWN) from error
         parameters.verified[name] = found
     return found
 
@@ -207,13 +211,13 @@ def _issuer(kid: bytes, parameters: ParameterSet) -> tuple[CardTokenIssuer, sign
 def check_holder(token: Token, claims: Claims) -> None:
     """The phone's signature, by the key and suite the issuer confirmed."""
     if ALGORITHMS[claims.holder_algorithm] != token.holder_alg:
-        raise _Refused(Reason.ALGORITHM_MISMATCH)
+        raise Refused(Reason.ALGORITHM_MISMATCH)
     try:
         key = signatures.load(claims.holder_algorithm, claims.holder_key)
     except signatures.InvalidKey as error:
-        raise _Refused(Reason.HOLDER_SIGNATURE_BAD) from error
+        raise Refused(Reason.HOLDER_SIGNATURE_BAD) from error
     if len(token.holder_signature) != 64 or not key.verify(token.holder_signature, token.holder_signed):
-        raise _Refused(Reason.HOLDER_SIGNATURE_BAD)
+        raise Refused(Reason.HOLDER_SIGNATURE_BAD)
 
 
 # --------------------------------------------------------------------------- what is claimed
@@ -222,10 +226,9 @@ def check_holder(token: Token, claims: Claims) -> None:
 def _claims(raw: Any) -> Claims:
     """Claims of the right shape and range, or CLAIMS_MALFORMED."""
     try:
-        profile = raw[PROFILE]
-        if set(raw) - {ISS, SUB, AUD, EXP, NBF, CNF, PROFILE} or set(profile) - set(range(1, 8)):
-            raise _Refused(Reason.CLAIMS_MALFORMED)
-        algorithm, key = _holder_key(raw[CNF][1])
+        raw = _map(raw, CLAIMS, MAY_CLAIM)
+        profile = _map(raw[PROFILE], MEMBERS, MAY_MEMBER)
+        algorithm, key = _holder_key(_map(raw[CNF], CONFIRMATION)[1])
         claims = Claims(
             issuer=_text(raw[ISS]),
             subject=_bytes(raw[SUB], 8, 32),
@@ -237,27 +240,28 @@ def _claims(raw: Any) -> Claims:
             holder_key=key,
             account_link=Ref(_bytes(profile[LINK], 17, 17)) if LINK in profile else None,
             holder=_holder(profile),
-            products=tuple(_product(item) for item in profile.get(PRODUCTS, ())),
+            products=tuple(_product(item) for item in _array(profile.get(PRODUCTS, []))),
             status=_status(profile[STATUS]) if STATUS in profile else None,
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _Refused(Reason.CLAIMS_MALFORMED) from error
+    except ValueError as error:
+        raise Refused(Reason.CLAIMS_MALFORMED) from error
     if claims.expires_s <= claims.not_before_s:
-        raise _Refused(Reason.CLAIMS_MALFORMED)
+        raise Refused(Reason.CLAIMS_MALFORMED)
     return claims
 
 
 def _holder_key(key: Any) -> tuple[TokenAlgorithm, bytes]:
     """A COSE_Key: EC2 with a compressed point (Y a boolean), or OKP."""
-    algorithm = CURVES[key[KTY], key[CRV]]
-    x = _bytes(key[X], 32, 32)
-    if key[KTY] == OKP:
-        if set(key) != {KTY, CRV, X}:
-            raise ValueError("unknown key parameter")
+    key = _map(key, KEY_PARAMETERS, frozenset({Y}))
+    kind, curve, x = key[KTY], key[CRV], _bytes(key[X], 32, 32)
+    algorithm = CURVES.get((kind, curve)) if type(kind) is int and type(curve) is int else None
+    if algorithm is None:
+        raise ValueError("a curve not understood")
+    if kind == OKP and Y not in key:
         return algorithm, x
-    if set(key) != {KTY, CRV, X, Y} or type(key[Y]) is not bool:
+    if kind == OKP or type(odd := key.get(Y)) is not bool:
         raise ValueError("a point is given compressed")
-    return algorithm, bytes((2 + key[Y],)) + x
+    return algorithm, bytes((2 + odd,)) + x
 
 
 def _holder(profile: dict[int, Any]) -> Holder:
@@ -269,19 +273,36 @@ def _holder(profile: dict[int, Any]) -> Holder:
 
 
 def _product(item: Any) -> HeldProduct:
-    name, from_s, until_s = item
+    name, from_s, until_s = _array(item, 3)
     return HeldProduct(product=_text(name), from_ms=_number(from_s) * 1000, until_ms=_number(until_s) * 1000)
 
 
 def _status(item: Any) -> tuple[str, int]:
-    name, index = item
+    name, index = _array(item, 2)
     return _text(name), _number(index)
 
 
-def _number(value: Any, low: int = 0, high: int = 1 << 40) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError("a number out of its range")
+def _map(value: Any, needs: frozenset[int], may: frozenset[int] = frozenset()) -> dict[int, Any]:
+    """A map with all labels of `needs`, perhaps some of `may`, and no other."""
+    if type(value) is not dict or not needs <= value.keys() <= needs | may:
+        raise ValueError("not a map of the labels that are understood")
     return value
+
+
+def _array(value: Any, size: int | None = None) -> list[Any]:
+    if type(value) is not list or (size is not None and len(value) != size):
+        raise ValueError("not an array of so many")
+    return value
+
+
+def _is_number(value: Any, low: int = 0, high: int = 1 << 40) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _number(value: Any, low: int = 0, high: int = 1 << 40) -> int:
+    if not _is_number(value, low, high):
+        raise ValueError("a number out of its range")
+    return int(value)
 
 
 def _text(value: Any, longest: int = 32) -> str:
@@ -302,13 +323,13 @@ def _bytes(value: Any, shortest: int, longest: int) -> bytes:
 def check_time(token: Token, claims: Claims, row: CardTokenIssuer, at: Instant) -> None:
     """The token's own life, then the freshness of this code."""
     if at.utc_s < claims.not_before_s:
-        raise _Refused(Reason.NOT_YET_VALID)
+        raise Refused(Reason.NOT_YET_VALID)
     if at.utc_s > claims.expires_s or token.generated_s > claims.expires_s:
-        raise _Refused(Reason.TOKEN_EXPIRED)
+        raise Refused(Reason.TOKEN_EXPIRED)
     if at.utc_s < token.generated_s - row.skew_s:
-        raise _Refused(Reason.CODE_FROM_FUTURE)
+        raise Refused(Reason.CODE_FROM_FUTURE)
     if at.utc_s > fresh_until_s(token, claims, row):
-        raise _Refused(Reason.CODE_EXPIRED)
+        raise Refused(Reason.CODE_EXPIRED)
 
 
 def fresh_until_s(token: Token, claims: Claims, row: CardTokenIssuer) -> int:
@@ -319,7 +340,14 @@ def fresh_until_s(token: Token, claims: Claims, row: CardTokenIssuer) -> int:
 def check_audience(claims: Claims, row: CardTokenIssuer) -> None:
     """A site that names audiences takes no token made for another."""
     if row.audiences and claims.audience not in row.audiences:
-        raise _Refused(Reason.WRONG_AUDIENCE)
+        raise Refused(Reason.WRONG_AUDIENCE)
+
+
+def check_status(claims: Claims, parameters: ParameterSet) -> None:
+    """Neither revoked nor suspended, where it has a status at all."""
+    reason = None if claims.status is None else status_refusal(parameters, *claims.status)
+    if reason is not None:
+        raise Refused(reason)
 
 
 def _credential(
@@ -340,88 +368,3 @@ def _credential(
         status_index=claims.status,
         key_ids=key_ids,
     )
-
-
-# --------------------------------------------------------------------------- explaining
-
-
-def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State | None = None) -> Explanation:
-    """Every field, and every check also after one has failed."""
-    verified = verify(payload, parameters, at)
-    verdict = "verified" if isinstance(verified, Credential) else verified.reason.value
-    token: Token | None = None
-    reason: Reason | None = None
-    try:
-        token = parse(binary(payload))
-    except _Refused as refused:
-        reason = refused.reason
-    checks = [_result(1, "both layers in deterministic CBOR, headers understood", reason)]
-    if token is None:
-        return Explanation(format=NAME, checks=tuple(checks), verdict=verdict)
-    row_claims: list[tuple[CardTokenIssuer, Claims]] = []
-    checks.append(
-        _asked(2, "issuer key known, alg its own, signature, claims", lambda: _open(token, parameters, row_claims))
-    )
-    row, claims = row_claims[0] if row_claims else (None, None)
-    later = (
-        ("holder key confirmed, alg its own, signature", lambda: check_holder(token, claims)),  # type: ignore[arg-type]
-        ("within its life, and fresh", lambda: check_time(token, claims, row, at)),  # type: ignore[arg-type]
-        ("made for this audience", lambda: check_audience(claims, row)),  # type: ignore[arg-type]
-        ("not revoked or suspended", lambda: _check_status(claims, parameters)),  # type: ignore[arg-type]
-    )
-    for number, (asks, ask) in enumerate(later, 3):
-        checks.append(_asked(number, asks, ask) if claims else _result(number, asks, None, applies=False))
-    return Explanation(
-        format=NAME,
-        fields=_fields(token, claims),
-        checks=tuple(checks),
-        verdict=verdict,
-        credential=verified if isinstance(verified, Credential) else None,
-    )
-
-
-def _open(token: Token, parameters: ParameterSet, found: list[tuple[CardTokenIssuer, Claims]]) -> None:
-    found.append(open_claims(token, parameters))
-
-
-def _check_status(claims: Claims, parameters: ParameterSet) -> None:
-    reason = None if claims.status is None else status_refusal(parameters, *claims.status)
-    if reason is not None:
-        raise _Refused(reason)
-
-
-def _asked(number: int, asks: str, ask: Any) -> CheckResult:
-    try:
-        ask()
-    except _Refused as refused:
-        return _result(number, asks, refused.reason)
-    return _result(number, asks, None)
-
-
-def _result(number: int, asks: str, reason: Reason | None, *, applies: bool = True) -> CheckResult:
-    result = Result.NOT_APPLICABLE if not applies else Result.PASS if reason is None else Result.FAIL
-    return CheckResult(number=number, asks=asks, result=result, reason=reason, judged_by=NAME)
-
-
-def _fields(token: Token, claims: Claims | None) -> tuple[Field, ...]:
-    fields = [
-        Field(name="kid", value=token.kid.hex()),
-        Field(name="issuer alg", value=str(token.issuer_alg)),
-        Field(name="holder alg", value=str(token.holder_alg)),
-        Field(name="generated", value=str(token.generated_s)),
-    ]
-    if claims is not None:
-        fields += [
-            Field(name="iss", value=claims.issuer),
-            Field(name="sub", value=claims.subject.hex(), sensitive=True),
-            Field(name="aud", value=claims.audience or "–"),
-            Field(name="nbf", value=str(claims.not_before_s)),
-            Field(name="exp", value=str(claims.expires_s)),
-            Field(name="validity, s", value=str(claims.validity_s)),
-            Field(name="account link", value=(claims.account_link or b"").hex(), sensitive=True),
-            Field(name="age from", value=str(claims.holder.age_from or "–")),
-            Field(name="residency", value=claims.holder.residency or "–"),
-            Field(name="products", value=", ".join(item.product for item in claims.products) or "–"),
-            Field(name="status", value="–" if claims.status is None else f"{claims.status[0]}[{claims.status[1]}]"),
-        ]
-    return tuple(fields)

@@ -19,6 +19,7 @@ FEW = 6  # days in a row: every trade at least once
 # The first day that can show a bug at all is that of its trade: two taps 1, purses 2, turnstiles 3, a library 4.
 FIRST = {
     "annul ignored": 3,
+    "boarding honoured at the exit": 6,  # needs a card torn at boarding: two days of its trade
     "edge of an old disk left": 3,
     "slot not counted": 3,
     "slot at any hour": 3,

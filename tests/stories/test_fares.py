@@ -100,7 +100,10 @@ async def test_londons_hour_with_a_tube_ride_between(bus: World) -> None:
 
 @metro
 async def test_beijings_month_ride_by_ride(metro: World) -> None:
-    """In and out at two gates; twenty rides of 5 yuan, then 80 %, then half; and the next month begins anew."""
+    """In and out at two gates; twenty rides of 5 yuan, then 80 %, then half, until 400 yuan are passed: 5 yuan again.
+
+    The bands are for whole rides; and the next month begins anew.
+    """
     tariff = file("beijing-metro")
     await under(metro, tariff, Where(line="network", stop="A"))
     phone = Phone("amber")
@@ -114,8 +117,9 @@ async def test_beijings_month_ride_by_ride(metro: World) -> None:
         assert await metro.rear.show(phone.code(metro.now_s)) is Reason.ALIGHTED
         return paid(metro)[-1]
 
-    rides = [await ride(day, clock) for day in range(1, 18) for clock in (8, 18)]
-    assert rides == [500] * 20 + [400] * 13 + [250]
+    rides = [await ride(day, clock) for day in range(1, 28) for clock in (7, 10, 13, 16, 19)]
+    assert rides == [500] * 20 + [400] * 13 + [250] * 100 + [500] * 2
+    assert sum(rides[:132]) < 40_000 < sum(rides[:133])
     assert await ride(1, 8, month=3) == 500
     await metro.settled()
     assert cleared(metro, tariff).due == metro.charged_fen() == sum(rides) + 500

@@ -19,6 +19,7 @@ from simulators.tariff_file import Prices
 
 Name = tuple[str, bytes, int]  # terminal, epoch, sequence
 ANY = 1 << 60
+FUNDS = "funds_fen"  # what the purse held, in a charge
 
 
 @dataclass
@@ -116,28 +117,31 @@ class Clearing:
             "account": party,
             "channel": b"channel " + party + fact["issuer"].encode(),
         }
-        tap, limit = fact.get("tap", "ride"), charge.get("ceiling_fen", ANY)
+        tap, limit, funds = fact.get("tap", "ride"), charge.get("ceiling_fen", ANY), charge.get(FUNDS, ANY)
         if tap == "alight":
-            self._alight(ride, who, where, limit)
+            self._alight(ride, who, where, limit, funds)
         elif tap == "board":
             before = self._unfinished(ride, who, limit)
             self._charge(ride, before, ANY, on_trust=fact["reason"] == "grace", settles=False)
             self._trips[party] = Trip(name, at_ms, where, ride.product)
         else:
-            self._ride(ride, who, where, limit, on_trust=fact["reason"] == "grace")
+            self._ride(ride, who, where, limit, min(limit, funds), on_trust=fact["reason"] == "grace")
         self.rides.append(ride)
 
-    def _ride(self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int, *, on_trust: bool) -> None:
+    def _ride(
+        self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int, room: int, *, on_trust: bool
+    ) -> None:
+        """`limit` is the issuer's of one spend; `room` what this tap can pay in all, by that and by the purse."""
         product = self._prices.products[ride.product]
         full = self._prices.full(product, where, None)
         if full is None:
             return
         along = self._rides_along(ride, product)
-        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, limit, dry=True, along=along)
+        beside = self._price(ride, who, product, full, where, ride.at_ms, ANY, room, dry=True, along=along)
         before = self._unfinished(ride, who, max(0, limit - beside))
-        left = limit - before
-        own = self._price(ride, who, product, full, where, ride.at_ms, left if before else ANY, left, along=along)
-        self._charge(ride, before + own, limit, on_trust=on_trust)
+        most = limit - before if before else ANY
+        own = self._price(ride, who, product, full, where, ride.at_ms, most, room - before, along=along)
+        self._charge(ride, before + own, room, on_trust=on_trust)
 
     def _rides_along(self, ride: Settled, product: dict[str, Any]) -> bool:
         """Whether its party is on board already: whoever taps now is a companion."""
@@ -151,7 +155,7 @@ class Clearing:
             if one.stands and one.seen
         )
 
-    def _alight(self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int) -> None:
+    def _alight(self, ride: Settled, who: dict[str, bytes], where: dict[str, Any], limit: int, funds: int) -> None:
         mine = [one for one in (who["account"], who["medium"]) if one in self._trips]
         trip = self._trips[mine[0]] if mine else None
         if trip is None or not self._pairs(trip, where, ride.at_ms):
@@ -160,7 +164,7 @@ class Clearing:
             if table["tap_out"].get("missing_entry", "later") == "farthest":
                 full = self._prices.farthest(table, where)
                 if full is not None:
-                    self._charge(ride, self._full_price(ride, who, product, full, limit), limit)
+                    self._exit(ride, self._full_price(ride, who, product, full, limit), limit, funds)
             return
         del self._trips[mine[0]]
         product = self._prices.products[trip.product]
@@ -170,8 +174,17 @@ class Clearing:
         rule = self._prices.table(product)["tap_out"]
         if ride.at_ms - trip.at_ms > rule["longest_s"] * 1000:
             full += rule.get("overtime_fen") or 0
-        own = self._price(ride, who, product, full, trip.where, trip.at_ms, limit, limit)
-        self._charge(ride, own, limit)
+        own = self._price(ride, who, product, full, trip.where, trip.at_ms, limit, min(limit, funds))
+        self._exit(ride, own, limit, funds)
+
+    def _exit(self, ride: Settled, fen: int, limit: int, funds: int) -> None:
+        """Nobody is kept on board: what a purse cannot pay at an exit is owed, as a ride on trust."""
+        short = max(0, fen - funds)
+        self._charge(ride, fen, min(limit, funds))
+        if short:
+            ride.due -= short
+            ride.debt = ride.debt[0] + short, ride.debt[1] + 1
+            self._owe(ride, short, 1)
 
     def _charge(self, ride: Settled, fen: int, limit: int, *, on_trust: bool = False, settles: bool = True) -> None:
         """A price, and whatever debt there is room for; on trust it becomes a debt itself."""

@@ -176,6 +176,7 @@ class Charge(Value, frozen=True):
     currency: str = "CNY"
     parts: tuple[Part, ...] = ()  # where it is more than the ride; they sum up to the amount
     ceiling_fen: int | None = None  # the issuer's limit of one spend: head office keeps to it as well
+    funds_fen: int | None = None  # what the purse held before: head office comes to the same debt
 
 
 class Tap(StrEnum):

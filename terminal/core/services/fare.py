@@ -216,6 +216,7 @@ def _offer(
         currency=case.parameters.tariff.currency,
         parts=parts,
         ceiling_fen=case.credential.ceiling_fen,
+        funds_fen=case.funds_fen,
     )
     return Offer(product=product, charge=charge, persons=1, reason=reason, effects=effects, tap=tap, refused=refused)
 

@@ -18,7 +18,7 @@ import datetime
 import logging
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from drivers.library import sip2_codec as codec
@@ -50,6 +50,7 @@ class Settings(Value, frozen=True):
     language: str = "019"  # SIP2's number for Chinese; 001 is English
     time_zone: str = "Asia/Shanghai"
     echoes: bool = True  # its answers name book and reader as we asked; false for one that writes them otherwise
+    patron_question: Literal["63", "23"] = "63"  # 23 for an older system that does not know 63: no lists, no holds
     timeout_s: float = 5.0
     connect_s: float = 3.0
     currency: str = "CNY"  # of what readers owe, where the system does not say
@@ -71,18 +72,18 @@ class Sip2:
         self._line: Line | None = None
         self._sequence = 0
         self._is_checked = False  # the system sends checksums
-        self._status: SystemStatus | None = None
 
     # ----------------------------------------------------------------------- the port
 
     async def status(self) -> SystemStatus:
         """See the port."""
         message = await self._ask("99", "0" + "080" + "2.00", {}, "98")
-        self._status = codec.system_status(message)
-        return self._status
+        return codec.system_status(message)
 
     async def patron(self, reader: ReaderNumber, at_ms: int, *, listed: int | None = None) -> Patron:
         """See the port."""
+        if self._settings.patron_question == "23":
+            return await self.patron_status(reader, at_ms)
         summary = "".join("Y" if position == listed else " " for position in range(10))
         fields = {"AO": self._settings.institution, "AA": reader, "AC": self._settings.terminal_password, "AD": ""}
         fixed = self._settings.language + self._date(at_ms) + summary

@@ -50,7 +50,7 @@ async def meeting(library: Library, **options: Any) -> AsyncIterator[sip2.Sip2]:
 
 
 @contextlib.asynccontextmanager
-async def somebody_elses() -> AsyncIterator[sip2.Sip2]:
+async def somebody_elses(**options: Any) -> AsyncIterator[sip2.Sip2]:
     """The driver, at an independent server in a process and an environment of its own."""
     python = await asyncio.to_thread(peers.environment, "sip2")
     server = subprocess.Popen(
@@ -61,7 +61,7 @@ async def somebody_elses() -> AsyncIterator[sip2.Sip2]:
     assert server.stdout is not None
     try:
         port = int(await asyncio.to_thread(server.stdout.readline))
-        system = sip2.open(sip2.Settings(host="127.0.0.1", port=port), SystemClock())
+        system = sip2.open(sip2.Settings(host="127.0.0.1", port=port, **options), SystemClock())
         yield system
         await system.close()
     finally:
@@ -198,6 +198,16 @@ class TestContract:
 
 
 class TestDialects:
+    @pytest.mark.parametrize("whose", ["ours", "somebody else's"])
+    async def test_a_system_that_does_not_know_63_is_asked_23(self, whose: str) -> None:
+        """The shorter answer says what is owed and whether this is a reader; lists and counts it has not."""
+        asked = {"patron_question": "23"}
+        async with meeting(stocked(), **asked) if whose == "ours" else somebody_elses(**asked) as at:
+            patron = await at.patron(READER, AT_MS, listed=2)
+            assert (patron.valid, patron.items, patron.charged) == (True, (), None)
+            assert (patron.fee_minor, patron.currency) in {(1250, "CNY"), (320, "CNY")}
+            assert not (await at.patron(STRANGER, AT_MS)).valid
+
     async def test_a_login_comes_first(self) -> None:
         """93 before anything else; a wrong one is told as such."""
         async with meeting(

@@ -38,6 +38,7 @@ from terminal.core.model import (
     PassageMode,
     Reason,
     Ref,
+    Tap,
     TimeSource,
     Use,
     UseState,
@@ -245,7 +246,9 @@ class _Rider:
             if funds is not None:
                 self._funds[purse] = funds - outcome.charge.amount_fen
         priced = [{"rule": step.rule, "fen": step.fen, "why": sentences.sentence(step)} for step in steps]
-        self._tell(when, where, outcome, [*_passed_over(case), *priced, *self._refusal(outcome)])
+        chosen_now = outcome.tap is not Tap.ALIGHT  # getting off is priced by what one boarded on
+        passed = _passed_over(case) if chosen_now else ()
+        self._tell(when, where, outcome, [*passed, *priced, *self._refusal(outcome)])
         return 0 if outcome.charge is None else outcome.charge.amount_fen
 
     def _refusal(self, outcome: Outcome) -> list[dict[str, Any]]:

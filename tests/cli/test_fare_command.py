@@ -166,6 +166,13 @@ def test_in_with_the_card_out_with_the_phone(city: str, capsys: pytest.CaptureFi
         ("boarded", 0),
         ("alighted", 350),
     ]
+    held = ["--medium", "card", "--card-type", "02", "--linked", "2026-03-02T08:00=example:0:10:30@card,code"]
+    off = explained(capsys, BEIJING, *held)[1]
+    assert (off["product"], off["fen"]) == (
+        "student-card",
+        50,
+    )  # boarded as that: what the phone could have is no matter
+    assert [step["rule"] for step in off["steps"]] == ["full", "share"]
     assert explained(capsys, city, ride)[1]["fen"] == 450  # no tap-in: from the farther end
 
 

@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drivers.clock import SystemClock
 from terminal.cli import exit_codes
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         settings = load_settings(options.config)
     except SettingsError as error:
-        _print([Line(f"configuration {options.config}", error.what, error.hint)])
+        _print([Line(f"configuration {options.config}, [{error.section}]", error.what, error.hint)])
         return exit_codes.SETTINGS
     lines = list(check(settings))
     _print(lines)
@@ -78,7 +79,8 @@ def _asked(what: str, ask: Callable[[], object]) -> Line:
     try:
         ask()
     except (SettingsError, DeviceError) as error:
-        return Line(what, error.what, error.hint)
+        section = getattr(error, "section", what)
+        return Line(what if section == what else f"{what}, [{section}]", error.what, error.hint)
     return Line(what)
 
 
@@ -253,7 +255,6 @@ def _parameters(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
 def _print(lines: list[Line]) -> None:
     table = Table("what", "", "what to try")
     for line in lines:
-        table.add_row(
-            line.what, f"[red]{line.wrong}[/]" if line.wrong else "[green]ok[/]", line.hint if line.wrong else ""
-        )
+        result = Text(line.wrong, "red") if line.wrong else Text("ok", "green")  # not markup: [lanes.east] is a section
+        table.add_row(Text(line.what), result, Text(line.hint if line.wrong else ""))
     Console().print(table)

@@ -21,9 +21,10 @@ from drivers.clock import SystemClock
 from drivers.parameters import directory
 from terminal.cli import exit_codes
 from terminal.core import tokens
-from terminal.core.model import Credential, Instant, TimeSource
+from terminal.core.model import Instant, TimeSource
 from terminal.core.parameters import ParameterSet
 from terminal.core.parameters_load import ParametersError, load
+from terminal.core.services import SERVICES
 from terminal.core.time import settle
 from terminal.core.tokens import base45
 from terminal.core.tokens.explanation import Explanation, Field, Result, State
@@ -39,7 +40,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--at", type=_instant, help="judge at this time (ISO 8601, such as 2026-11-24T07:50+08:00; default: now)"
     )
-    parser.add_argument("--service", help="also judge what this service would ask, such as fare or admission")
+    parser.add_argument(
+        "--service",
+        choices=sorted(SERVICES),
+        metavar="NAME",
+        help=f"also judge what it would ask: {', '.join(SERVICES)}",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -54,7 +60,8 @@ def run(options: argparse.Namespace) -> int:
     written, payload = read_payload(sys.stdin.buffer.read(1 << 20))
     found = tokens.explain(payload, parameters, at, State(service=options.service))
     (_print_json if options.json else _print)(found, written, payload)
-    return exit_codes.OK if isinstance(found.credential, Credential) else exit_codes.NO
+    failed = any(check.result is Result.FAIL for check in found.checks)
+    return exit_codes.NO if failed or found.credential is None else exit_codes.OK
 
 
 def read_payload(data: bytes) -> tuple[str, bytes]:

@@ -20,7 +20,8 @@ import pytest
 
 from simulators import pki
 from simulators.parameters import ParameterOffice
-from simulators.phone import FAULTS
+from simulators.phone import FAULTS, Phone
+from simulators.token_issuer import Wallet
 from terminal.cli import exit_codes
 from terminal.core.tokens.ride_code_checks import CHECKS
 
@@ -42,23 +43,24 @@ def parameters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "set"
 
 
-def inspected(parameters: Path, code: bytes) -> tuple[int, dict[str, object]]:
+def inspected(parameters: Path, code: bytes, *more: str) -> tuple[int, dict[str, object]]:
     """Exit code and JSON of an inspection at the tables' moment."""
-    done = terminal("inspect", "--parameters", str(parameters), "--at", "2027-01-15T08:00:00Z", "--json", given=code)
+    options = ("--parameters", str(parameters), "--at", "2027-01-15T08:00:00Z", "--json", *more)
+    done = terminal("inspect", *options, given=code)
     assert b"Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
 def test_a_simulated_code_is_explained(parameters: Path) -> None:
-    """All eighteen checks: fourteen pass, four are not applicable without fare, status and history."""
+    """All eighteen checks: fifteen pass, three are not applicable without fare and history."""
     simulated = terminal("simulate", "code", "--at", AT)
     assert simulated.returncode == 0
     code, told = inspected(parameters, simulated.stdout)
     checks = told["checks"]
     assert isinstance(checks, list)
     assert (code, told["verdict"], len(checks)) == (0, "verified", len(CHECKS))
-    assert [check["result"] for check in checks].count("pass") == 14
-    assert [check["result"] for check in checks].count("n/a") == 4
+    assert [check["result"] for check in checks].count("pass") == 15
+    assert [check["result"] for check in checks].count("n/a") == 3
 
 
 @pytest.mark.parametrize("arguments", [(), ("--text",)])
@@ -79,6 +81,33 @@ def test_a_named_fault_is_found(parameters: Path, fault: str) -> None:
     assert isinstance(checks, list)
     assert (code, len(checks)) == (exit_codes.NO, len(CHECKS))
     assert "fail" in [check["result"] for check in checks]
+
+
+def test_a_check_that_fails_behind_the_code_itself_is_a_no(parameters: Path) -> None:
+    """A ceiling below the fare; a status list nobody has."""
+    poor = Phone(ceiling_fen=1).code(int(AT)).hex().encode()
+    assert inspected(parameters, poor)[0] == exit_codes.OK
+    assert inspected(parameters, poor, "--service", "fare")[0] == exit_codes.NO
+    code, told = inspected(parameters, Wallet(status=("elsewhere", 5)).code(int(AT)).hex().encode())
+    assert (code, told["verdict"]) == (exit_codes.NO, "status_unknown")
+
+
+@pytest.mark.parametrize(
+    ("changed", "section"),
+    [(('passage = "', 'passage = "sometimes-'), "[lanes."), (('id = "bus-0017"', ""), "[terminal]")],
+)
+def test_a_wrong_configuration_is_told_with_its_section(
+    site: Path, monkeypatch: pytest.MonkeyPatch, changed: tuple[str, str], section: str
+) -> None:
+    """As `run` does."""
+    monkeypatch.setenv("COLUMNS", "1000")  # no line is folded
+    text = site.read_text(encoding="utf-8")
+    assert changed[0] in text
+    site.write_text(text.replace(*changed, 1), encoding="utf-8")
+    for command in ("check", "run"):
+        done = terminal(command, str(site))
+        assert done.returncode == exit_codes.SETTINGS
+        assert section in (done.stdout + done.stderr).decode()
 
 
 @pytest.mark.parametrize(
@@ -115,6 +144,7 @@ def test_what_belongs_to_a_rider_is_masked(parameters: Path) -> None:
         (("inspect",), b"\xff" * 5000, exit_codes.NO),
         (("inspect", "--at", "yesterday"), b"00", exit_codes.USAGE),
         (("inspect", "--parameters", "/nowhere"), b"00", exit_codes.SETTINGS),
+        (("inspect", "--service", "nonsense"), b"00", exit_codes.USAGE),
         (("simulate", "code", "--at", "-1"), b"", exit_codes.USAGE),
         (("simulate", "code", "--card-type", "zz"), b"", exit_codes.USAGE),
         (("simulate", "code", "--fault", "none such"), b"", exit_codes.USAGE),

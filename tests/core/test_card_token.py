@@ -1,6 +1,9 @@
 """The card token: what is taken, and every way of being wrong by its own name."""
 
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.token_issuer import FAULTS, TokenIssuer, Wallet, demo_token_issuers, dumps, text
-from terminal.core import token_status, tokens
-from terminal.core.model import Credential, Instant, Medium, Reason, Ref, Refusal
-from terminal.core.parameters import CardTokenIssuer, Issuers, ParameterSet, TokenAlgorithm
+from terminal.core import tokens
+from terminal.core.model import Credential, History, Instant, Medium, Reason, Ref, Refusal
+from terminal.core.parameters import Block, BlockScope, CardTokenIssuer, Issuers, ParameterSet, TokenAlgorithm
 from terminal.core.tokens import card_token, card_token_checks
-from terminal.core.tokens.explanation import Result
-from tests.core.cases import NOW_MS, instant, parameters
+from terminal.core.tokens.explanation import Explanation, Result, State
+from tests.core.cases import NOW_MS, instant, parameters, use
 
 NOW_S = NOW_MS // 1000
 LINK = b"\x01" + b"an account link."
@@ -274,40 +277,78 @@ def test_no_bytes_raise(noise: bytes, at: int) -> None:
 # --------------------------------------------------------------------------- explaining
 
 
+STATUS = {"main": (1, bytes(20_000))}
+
+
+def test_the_table_has_seventeen_rows_and_every_reason_the_specification_names() -> None:
+    """Numbered in order, each naming who judges; the document has the same rows under the same numbers."""
+    rows = card_token_checks.CHECKS
+    assert [row.number for row in rows] == list(range(1, 18))
+    assert all(row.judged_by and row.reasons for row in rows)
+    document = (Path(__file__).parent.parent.parent / "docs" / "card-token.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| (\d+) \| .* \| (`.*`) \|$", document, re.MULTILINE))
+    for row in rows:
+        assert re.findall("`([a-z_]+)`", told[str(row.number)]) == [reason.value for reason in row.reasons], row.asks
+
+
+def explained(code: bytes, state: State | None = None, **changes: object) -> Explanation:
+    """A token explained where its status list is known."""
+    return card_token_checks.explain(code, known(**{"status_lists": STATUS} | changes), instant(), state)
+
+
+def went(found: Explanation, result: Result) -> set[int]:
+    """The checks that went so."""
+    return {check.number for check in found.checks if check.result is result}
+
+
 def test_explaining_a_good_token() -> None:
-    """Every check passes and every claim is shown, sensitive ones marked."""
-    issuer = TokenIssuer()
-    found = card_token_checks.explain(
-        full().code(NOW_S), known(issuer, status_lists={"main": (1, bytes(20_000))}), instant()
-    )
-    assert {check.result for check in found.checks} == {Result.PASS}
+    """Every claim is shown, sensitive ones marked; what needs a history is not applicable."""
+    found = explained(full().code(NOW_S))
+    assert (went(found, Result.PASS), went(found, Result.NOT_APPLICABLE)) == (set(range(1, 16)), {16, 17})
     assert {field.name for field in found.fields if field.sensitive} == {"sub", "account link"}
+    shown = {field.name: field.value for field in found.fields}
+    assert shown["student until"] == str(NOW_S + 1000)
+    assert shown["products"] == f"park-annual {PASS[1]}–{PASS[2]}"
+    bare = {field.name: field.value for field in explained(Wallet().code(NOW_S)).fields}
+    assert bare["student until"] == bare["products"] == "–"
+
+
+def test_with_a_history_every_check_is_judged() -> None:
+    """Used and too soon, and blocked by any scope where no service is named."""
+    code = full().code(NOW_S)
+    claim = tokens.verify(code, known(), instant())
+    assert isinstance(claim, Credential)
+    taken = use(code_key=claim.code_keys[0], medium=claim.medium_refs[0])
+    for past, expected in ((History(), Result.PASS), (History((taken,), (taken,) * 4), Result.FAIL)):
+        found = explained(code, State(service="fare", history=past))
+        assert {check.result for check in found.checks[15:]} == {expected}
+        assert went(found, Result.NOT_APPLICABLE) == set()
+    row = Block(ref=claim.medium_refs[0].hex(), scopes=(BlockScope.PAYMENT,))
+    assert explained(code, blocks_of={claim.medium_refs[0]: (row,)}).verdict == "blocked"
 
 
 @pytest.mark.parametrize(
     ("sentence", "code", "failing", "left"),
     [
-        ("a shape that is none", lambda: b"\xd2\x84", {1}, set()),
-        (
-            "a forged issuer leaves the claims unread",
-            lambda: FAULTS["forged issuer"](Wallet(), NOW_S),
-            {2},
-            {3, 4, 5, 6},
-        ),
-        (
-            "a forged holder is told with the rest",
-            lambda: FAULTS["forged holder"](Wallet(), NOW_S - 600),
-            {3, 4},
-            set(),
-        ),
-        ("an unknown status list", lambda: full().code(NOW_S), {6}, set()),
+        ("a shape that is none", lambda: b"\xd2\x84", {2}, set(range(3, 18))),
+        ("no shape at all", lambda: b"OC1::", {1}, set(range(2, 18))),
+        ("a header too many", lambda: FAULTS["critical header"](Wallet(), NOW_S), {3}, set(range(4, 18))),
+        ("a forged issuer hides nothing", lambda: FAULTS["forged issuer"](full(), NOW_S - 600), {6, 12}, {16, 17}),
+        ("nor does a forged holder", lambda: FAULTS["forged holder"](full(), NOW_S - 600), {10, 12}, {16, 17}),
+        ("an unknown key", lambda: FAULTS["unknown kid"](full(), NOW_S), {4}, {5, 6, 8, 12, 13, 15, 16, 17}),
+        ("claims of no shape", lambda: FAULTS["profile as an array"](full(), NOW_S), {7}, set(range(8, 18))),
+        ("an index past the end", lambda: replace(full(), status=("main", 1 << 20)).code(NOW_S), {14}, {16, 17}),
+        ("no status at all", lambda: replace(full(), status=None).code(NOW_S), set(), {14, 16, 17}),
+        ("another suite", lambda: FAULTS["alg none"](full(), NOW_S), {9}, {16, 17}),
     ],
 )
-def test_explaining_goes_on(sentence: str, code: object, failing: set[int], left: set[int]) -> None:
-    """Every check is told, also after one has failed."""
-    found = card_token_checks.explain(code(), known(), instant())  # type: ignore[operator]  # rows are makers of codes
-    assert {check.number for check in found.checks if check.result is Result.FAIL} == failing, sentence
-    assert {check.number for check in found.checks if check.result is Result.NOT_APPLICABLE} == left, sentence
+def test_explaining_goes_on(sentence: str, code: Callable[[], bytes], failing: set[int], left: set[int]) -> None:
+    """Every check is told, also after one has failed; the verdict is the first of them."""
+    found = explained(code())
+    assert (went(found, Result.FAIL), went(found, Result.NOT_APPLICABLE)) == (failing, left), sentence
+    first = next((check.reason.value for check in found.checks if check.reason), "verified")
+    assert found.verdict == first
+    assert bool(found.fields) == (min(failing, default=99) > 3)
 
 
 def test_the_specification_names_what_the_code_uses() -> None:
@@ -330,12 +371,11 @@ def test_golden_refusals_keep_their_reasons() -> None:
     at = msgspec.structs.replace(instant(), utc_ms=golden["at_s"] * 1000)
     known = parameters(issuers=Issuers(card_token=(row,)), status_lists={"main": (2, b"\x24")})
     for one in golden["refused"]:
-        claim = tokens.verify(bytes.fromhex(one["code"]), known, at)
-        if isinstance(claim, Credential):  # a status is asked for behind the token itself
-            assert claim.status_index is not None
-            assert token_status.refusal(known, *claim.status_index) == one["reason"], one["what"]
-        else:
-            assert claim.reason == one["reason"], one["what"]
+        code = bytes.fromhex(one["code"])
+        assert tokens.explain(code, known, at).verdict == one["reason"], one["what"]
+        claim = tokens.verify(code, known, at)
+        assert isinstance(claim, Credential) == one["reason"].startswith("status_")  # asked for behind the token itself
+        assert isinstance(claim, Credential) or claim.reason == one["reason"]
     assert {one["reason"] for one in golden["refused"]} >= {reason.value for reason in EXPECTED.values()}
 
 

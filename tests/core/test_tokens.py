@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from terminal.core import tokens
 from terminal.core.model import Reason, Refusal, Verdict
+from terminal.core.tokens.explanation import Result
 from tests.core.cases import instant, parameters
 
 
@@ -54,9 +55,13 @@ def test_what_only_looks_can_tell_is_explained_by_looks() -> None:
     """An online code shows its length, and masks itself."""
     found = tokens.explain(b"6225000000000000000", parameters(), instant())
     assert found.format == "online_only" and found.fields[1].sensitive
+    assert [check.result for check in found.checks] == [Result.PASS, Result.FAIL]
+    assert found.verdict == "online_only_payment"
 
 
 def test_an_unknown_payload_is_explained_as_unknown() -> None:
     """Also one that is too long to look at."""
     for payload in (b"hello", b"x" * 5000):
-        assert tokens.explain(payload, parameters(), instant()).format == "unknown"
+        found = tokens.explain(payload, parameters(), instant())
+        assert found.format == "unknown"
+        assert [check.result for check in found.checks] == [Result.FAIL]

@@ -87,7 +87,7 @@ def ride_code_fields(data: bytes) -> None:
 def card_token_claims(data: bytes) -> None:
     """Claims as an issuer could have signed them."""
     with suppress(card_token.Refused, cbor.NotDeterministic):
-        card_token._claims(cbor.decode(data, card_token.LONGEST))
+        card_token.claims_of(cbor.decode(data, card_token.LONGEST))
 
 
 def card_token_layers(data: bytes) -> None:

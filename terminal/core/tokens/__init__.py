@@ -12,7 +12,7 @@ from typing import NamedTuple
 from terminal.core.model import Credential, Instant, Reason, Refusal, Verdict
 from terminal.core.parameters import ParameterSet
 from terminal.core.tokens import card_token, card_token_checks, online_only, ride_code, ride_code_checks
-from terminal.core.tokens.explanation import Explanation, State
+from terminal.core.tokens.explanation import Check, Explanation, State, told
 
 LONGEST = 2953  # bytes: QR version 40-L, the largest code there is
 
@@ -28,7 +28,7 @@ class Format(NamedTuple):
 
 FORMATS: tuple[Format, ...] = (
     Format(ride_code.NAME, ride_code.recognise, ride_code_checks.verify, ride_code_checks.explain),
-    Format(card_token.NAME, card_token.recognise, card_token.verify, card_token_checks.explain),
+    Format(card_token.NAME, card_token.recognise, card_token_checks.verify, card_token_checks.explain),
     Format(online_only.NAME, online_only.recognise, online_only.verify, online_only.explain),
 )
 
@@ -50,9 +50,10 @@ def verify(payload: bytes, parameters: ParameterSet, at: Instant) -> Credential 
 
 def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State | None = None) -> Explanation:
     """Every field and every check of a payload; an unknown one has none."""
-    found = recognise(payload) if len(payload) <= LONGEST else None
+    found = recognise(payload) if 2 < len(payload) <= LONGEST else None
     if found is None:
         refusal = verify(payload, parameters, at)
         assert isinstance(refusal, Refusal)  # without a format there is no credential
-        return Explanation(format="unknown", verdict=refusal.reason.value)
+        check = Check(1, "a format that is known", (refusal.reason,), lambda reason: reason, "tokens.recognise")
+        return Explanation(format="unknown", checks=(told(check, refusal.reason),), verdict=refusal.reason.value)
     return found.explain(payload, parameters, at, state)

@@ -1,13 +1,35 @@
-"""What a format can say of its own bytes: for `terminal inspect`, never for a decision.
+"""The rows of a format's table of checks, and what a format can say of its own bytes.
 
 Laws of this file:
-- Every check is reported, also after one has failed; what cannot be judged for want of state is `n/a`.
+- One row, one question, one function that judges it, its own reasons; the order is the order of asking.
+- A check returns its reason, None for a pass, or NOT_APPLICABLE where what it needs is not there.
+- `terminal inspect` is told every check, also after one has failed; the verdict is the first that did.
 - A sensitive field is marked by the format that knows it; who shows it masks it.
+- The last rows of every table need fare, deny list or history: a service asks them through the functions they name.
 """
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
-from terminal.core.model import Credential, History, Reason, Ref, Value
+from terminal.core import accounts, history, status
+from terminal.core.model import Credential, History, Instant, Reason, Ref, Value
+from terminal.core.parameters import BlockScope, ParameterSet, Product
+from terminal.core.services import pricing
+
+NOT_APPLICABLE: Final = "n/a"
+Judged = Reason | Literal["n/a"] | None
+X = TypeVar("X")
+
+
+class Check(NamedTuple, Generic[X]):
+    """One row of a format's table; X is a code of it under examination."""
+
+    number: int
+    asks: str
+    reasons: tuple[Reason, ...]
+    judge: Callable[[X], Judged]
+    judged_by: str  # the one function that holds the rule
 
 
 class Result(StrEnum):
@@ -36,6 +58,18 @@ class CheckResult(Value, frozen=True):
     judged_by: str = ""
 
 
+def told(check: Check[X], judged: Judged) -> CheckResult:
+    """How this row went."""
+    reason = judged if isinstance(judged, Reason) else None
+    result = Result.NOT_APPLICABLE if judged == NOT_APPLICABLE else Result.FAIL if reason else Result.PASS
+    return CheckResult(number=check.number, asks=check.asks, result=result, reason=reason, judged_by=check.judged_by)
+
+
+def verdict_of(checks: Iterable[CheckResult]) -> str:
+    """The reason of the first check that failed, or "verified"."""
+    return next((check.reason.value for check in checks if check.reason is not None), "verified")
+
+
 class State(Value, frozen=True):
     """What only a terminal in service knows; all of it may be absent."""
 
@@ -52,3 +86,35 @@ class Explanation(Value, frozen=True):
     checks: tuple[CheckResult, ...] = ()
     verdict: str = ""
     credential: Credential | None = None
+
+
+# --------------------------------------------------------------------------- deny list and history, of any format
+
+
+def product_of(state: State, held: Credential, parameters: ParameterSet, at: Instant) -> Product | None:
+    """What the named service would charge, if a service is named."""
+    if state.service is None:
+        return None
+    return pricing.product_for(state.service, held, held.products, parameters.tariff, at)
+
+
+def not_blocked(held: Credential, product: Product | None, parameters: ParameterSet) -> Judged:
+    """By the scopes the product stands on; where no service is named, by any scope."""
+    account = accounts.account_of(held.medium_refs, held.account_link, parameters)
+    scopes = tuple(BlockScope) if product is None else product.scopes
+    return status.block_on(parameters, held.medium_refs, account, scopes)
+
+
+def not_used(held: Credential, state: State) -> Judged:
+    """Whether a use stands against this code."""
+    if state.history is None:
+        return NOT_APPLICABLE
+    return None if history.used(held, state.history) is None else Reason.CODE_USED
+
+
+def not_too_soon(held: Credential, product: Product | None, state: State, at: Instant) -> Judged:
+    """By the product's pass-back."""
+    if state.history is None or product is None:
+        return NOT_APPLICABLE
+    soon = history.too_soon(product.pass_back, held, state.account, state.history, at)
+    return Reason.TOO_SOON if soon else None

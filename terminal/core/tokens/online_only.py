@@ -12,7 +12,7 @@ import re
 
 from terminal.core.model import Instant, Reason, Refusal, Verdict
 from terminal.core.parameters import ParameterSet
-from terminal.core.tokens.explanation import Explanation, Field, State
+from terminal.core.tokens.explanation import Check, Explanation, Field, State, told, verdict_of
 
 NAME = "online_only"
 _PAYMENT = re.compile(rb"62[0-9]{14,47}\Z")
@@ -35,6 +35,11 @@ def recognise(payload: bytes) -> bool:
     return reason_for(payload) is not None
 
 
+def looks_so(payload: bytes) -> Reason | None:
+    """None where it does."""
+    return None if recognise(payload) else Reason.UNKNOWN_FORMAT
+
+
 def verify(payload: bytes, parameters: ParameterSet, at: Instant) -> Refusal:
     """Refer to the service that could answer."""
     reason = reason_for(payload)
@@ -42,10 +47,17 @@ def verify(payload: bytes, parameters: ParameterSet, at: Instant) -> Refusal:
     return Refusal(verdict=Verdict.REFER, reason=reason, format=NAME)
 
 
+CHECKS: tuple[Check[bytes], ...] = (
+    Check(1, "looks like a code of an online service", (Reason.UNKNOWN_FORMAT,), looks_so, "reason_for"),
+    Check(2, "can be verified without that service", tuple(reason for _, reason in KINDS), reason_for, "reason_for"),
+)
+
+
 def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State | None = None) -> Explanation:
-    """Its looks are all there is to tell."""
+    """Its looks are all there is to tell; it is never verified here."""
+    checks = tuple(told(row, row.judge(payload)) for row in CHECKS)
     fields = (
         Field(name="length", value=str(len(payload))),
         Field(name="code", value=payload.decode("ascii", "replace"), sensitive=True),
     )
-    return Explanation(format=NAME, fields=fields, verdict=verify(payload, parameters, at).reason.value)
+    return Explanation(format=NAME, fields=fields, checks=checks, verdict=verdict_of(checks))

@@ -4,27 +4,34 @@ Laws of this file:
 - One row, one question, one function that judges it, its own reason. The order is the order of asking.
 - A check returns its reason, None for a pass, or NOT_APPLICABLE where what it needs is not there.
 - Rows 1 to 14 need bytes, parameters and time; `verify` walks them and stops at the first refusal.
-  Rows 15 to 18 need fare, status or history: the service asks them through the functions named here, and
+  Rows 15 to 18 need fare, deny list or history: the service asks them through the functions named here, and
   `terminal inspect` walks all eighteen.
 """
 
-from collections.abc import Callable
-from typing import Final, Literal, NamedTuple
-
-from terminal.core import accounts, history, status
 from terminal.core.model import Credential, Instant, Reason, Refusal, Verdict
 from terminal.core.parameters import ParameterSet, Product, RideCodeIssuer
 from terminal.core.services import pricing
 from terminal.core.sm2 import InvalidKey, PublicKey
 from terminal.core.time import month_end_ms
 from terminal.core.tokens import ride_code
-from terminal.core.tokens.explanation import CheckResult, Explanation, Field, Result, State
+from terminal.core.tokens.explanation import (
+    NOT_APPLICABLE,
+    Check,
+    Explanation,
+    Field,
+    Judged,
+    State,
+    not_blocked,
+    not_too_soon,
+    not_used,
+    product_of,
+    told,
+    verdict_of,
+)
 from terminal.core.tokens.ride_code import RideCode
 
-NOT_APPLICABLE: Final = "n/a"
 MARK = 0x15  # before r ‖ s in fields 15 and 17
 VERIFIED_LIMIT = 256  # issuer certificates and keys kept for one parameter set
-Judged = Reason | Literal["n/a"] | None
 
 
 class Examined:
@@ -80,10 +87,7 @@ class Examined:
 
     def product(self) -> Product | None:
         """What the named service would charge, if a service is named."""
-        if self.state.service is None or not self.known:
-            return None
-        held = self.credential()
-        return pricing.product_for(self.state.service, held, held.products, self.parameters.tariff, self.at)
+        return product_of(self.state, self.credential(), self.parameters, self.at) if self.known else None
 
 
 # --------------------------------------------------------------------------- 1 to 14: bytes, parameters, time
@@ -201,41 +205,19 @@ def ceiling(x: Examined) -> Judged:
 
 
 def blacklist(x: Examined) -> Judged:
-    product = x.product()
-    if product is None:
-        return NOT_APPLICABLE
-    held = x.credential()
-    account = accounts.account_of(held.medium_refs, held.account_link, x.parameters)
-    return status.block_on(x.parameters, held.medium_refs, account, product.scopes)
+    return not_blocked(x.credential(), x.product(), x.parameters) if x.known else NOT_APPLICABLE
 
 
-def not_used(x: Examined) -> Judged:
-    past = x.state.history
-    if past is None or not x.known:
-        return NOT_APPLICABLE
-    return None if history.used(x.credential(), past) is None else Reason.CODE_USED
+def unused(x: Examined) -> Judged:
+    return not_used(x.credential(), x.state) if x.known else NOT_APPLICABLE
 
 
-def not_too_soon(x: Examined) -> Judged:
-    past, product = x.state.history, x.product()
-    if past is None or product is None:
-        return NOT_APPLICABLE
-    soon = history.too_soon(product.pass_back, x.credential(), x.state.account, past, x.at)
-    return Reason.TOO_SOON if soon else None
-
-
-class Check(NamedTuple):
-    """One row."""
-
-    number: int
-    asks: str
-    reasons: tuple[Reason, ...]
-    judge: Callable[[Examined], Judged]
-    judged_by: str  # the one function that holds the rule
+def late_enough(x: Examined) -> Judged:
+    return not_too_soon(x.credential(), x.product(), x.state, x.at) if x.known else NOT_APPLICABLE
 
 
 R = Reason
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Check[Examined], ...] = (
     Check(1, "length 332 to 364, and field 2 is total − 3", (R.LENGTH_WRONG,), length, "ride_code.parse"),
     Check(2, "version allowed", (R.VERSION_NOT_ALLOWED,), version, "version"),
     Check(
@@ -264,8 +246,8 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(15, "fare within field 9", (R.OVER_CEILING,), ceiling, "services.pricing.over_ceiling"),
     Check(16, "account not blocked", (R.BLOCKED, R.REPORTED_LOST), blacklist, "status.block_on"),
-    Check(17, "code not used before", (R.CODE_USED,), not_used, "history.used"),
-    Check(18, "account not too soon again", (R.TOO_SOON,), not_too_soon, "history.too_soon"),
+    Check(17, "code not used before", (R.CODE_USED,), unused, "history.used"),
+    Check(18, "account not too soon again", (R.TOO_SOON,), late_enough, "history.too_soon"),
 )
 BYTES_AND_TIME = CHECKS[:14]
 
@@ -286,22 +268,15 @@ def verify(payload: bytes, parameters: ParameterSet, at: Instant) -> Credential 
 def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State | None = None) -> Explanation:
     """Every field and every check, also after one has failed."""
     x = Examined(ride_code.parse(payload), parameters, at, state)
-    checks = tuple(_result(check, x) for check in CHECKS)
+    checks = tuple(told(row, row.judge(x) if x.whole or row.number == 1 else NOT_APPLICABLE) for row in CHECKS)
     verified = verify(payload, parameters, at)
     return Explanation(
         format=ride_code.NAME,
         fields=_fields(x.code) if x.whole else (),
         checks=checks,
-        verdict="verified" if isinstance(verified, Credential) else verified.reason.value,
+        verdict=verdict_of(checks),
         credential=verified if isinstance(verified, Credential) else None,
     )
-
-
-def _result(check: Check, x: Examined) -> CheckResult:
-    judged = check.judge(x) if x.whole or check.number == 1 else NOT_APPLICABLE
-    reason = judged if isinstance(judged, Reason) else None
-    result = Result.NOT_APPLICABLE if judged == NOT_APPLICABLE else Result.FAIL if reason else Result.PASS
-    return CheckResult(number=check.number, asks=check.asks, result=result, reason=reason, judged_by=check.judged_by)
 
 
 def _fields(code: RideCode) -> tuple[Field, ...]:

@@ -20,7 +20,6 @@ FEW = 6  # days in a row: every trade at least once
 FIRST = {
     "annul ignored": 3,
     "boarding honoured at the exit": 6,  # needs a card torn at boarding: two days of its trade
-    "edge of an old disk left": 3,
     "slot not counted": 3,
     "slot at any hour": 3,
     "card debited for more": 2,

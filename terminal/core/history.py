@@ -66,6 +66,12 @@ def left_over(history: History) -> Use | None:
     return newest if newest is not None and newest.state is UseState.ANNULLED else None
 
 
+def of_other_codes(history: History) -> History:
+    """What the party did otherwise than by this code."""
+    others = tuple(use for use in history.same_party if use not in history.same_code)
+    return History(same_party=others)
+
+
 def repeat_is_question(use: Use, lane: str) -> bool:
     """Whether showing this used code again only asks "did it work?".
 

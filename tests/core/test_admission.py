@@ -29,6 +29,8 @@ PARK: dict[str, Any] = {
         "lake": {"after": "pier"},
         "pier": {},
         "slide": {"before": "pool"},
+        "porch": {"free": [{"start": "09:00", "end": "10:00"}]},
+        "inner": {"after": "porch"},
         "pool": {},
         "shut": {"closed": True},
         "lawn": {"free": [{}]},
@@ -79,6 +81,25 @@ PARK: dict[str, Any] = {
             "pass_back": {"window_s": 60},
         },
         {
+            "id": "club",
+            "services": ["admission"],
+            "fare_fen": 1000,
+            "persons": 3,
+            "reason": "group",
+            "who": [{"held": "club"}],
+            "reentry": True,
+            "pass_back": {"window_s": 60},
+        },
+        {
+            "id": "hour",
+            "services": ["admission"],
+            "fare_fen": 1000,
+            "who": [{"held": "hour"}],
+            "reentry": True,
+            "booked": True,
+            "pass_back": {"window_s": 60},
+        },
+        {
             "id": "pier",
             "services": ["admission"],
             "fare_fen": 100,
@@ -95,18 +116,24 @@ HELD = {
     "slot": ("slot", 0),
     "twice": ("slot", 0),
     "unbooked": ("slot", 0),
+    "night": ("slot", 0),
+    "club": ("club", 0),
+    "hour": ("hour", 0),
     "return": ("return", 0),
     "pier": ("pier", 0),
 }
 SLOTS = {
     "morning": Slot(start_ms=NINE, end_ms=NINE + 120 * MINUTE_MS),
     "noon": Slot(start_ms=NINE + 180 * MINUTE_MS, end_ms=NINE + 300 * MINUTE_MS),
+    "night": Slot(start_ms=NINE - 360 * MINUTE_MS, end_ms=NINE - 240 * MINUTE_MS),  # over the day's end, at four
     "tomorrow": Slot(start_ms=NINE + DAY_MS, end_ms=NINE + DAY_MS + 120 * MINUTE_MS),
 }
 BOOKED = {
     ref("slot"): (Booking(slot="morning", persons=3),),
     ref("twice"): (Booking(slot="noon"), Booking(slot="morning")),
     ref("unbooked"): (Booking(slot="tomorrow"),),
+    ref("night"): (Booking(slot="night", persons=2),),
+    ref("hour"): (Booking(slot="morning"),),
 }
 
 
@@ -171,12 +198,50 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
         Reason.GROUP,
         6000,
     ),
+    (
+        "one of three stayed outside, and pays on a ticket with return",
+        [tap(0, "club", code="c"), {"annul": 2}],
+        tap(5, "club", code="c"),
+        Reason.GROUP,
+        1000,
+    ),
+    (
+        "nobody of three walked: they come again",
+        [tap(0, "club", code="c"), {"annul": 0}],
+        tap(5, "club", code="c"),
+        Reason.GROUP,
+        3000,
+    ),
+    (
+        "who came back and did not walk comes back",
+        [tap(0, "club"), tap(60, "club", code="c"), {"annul": 0}],
+        tap(61, "club", code="c"),
+        Reason.REENTRY,
+        0,
+    ),
+    (
+        "who did not walk comes again on the same code",
+        [LOOKED, tap(1, "annual", code="a"), {"annul": 0}],
+        tap(1.5, "annual", code="a"),
+        Reason.PASS_HELD,
+        0,
+    ),
+    (
+        "nobody enters on it once its holder is in on another",
+        [LOOKED, tap(1, "annual", code="a"), {"annul": 0}, tap(1.3, "annual", code="b")],
+        tap(1.5, "annual", code="a"),
+        Reason.TOO_SOON,
+        None,
+    ),
     # slots
     ("three in their slot", [], tap(10, "slot"), Reason.GROUP, 0),
     ("a quarter of an hour early", [], tap(-15, "slot"), Reason.GROUP, 0),
     ("sixteen minutes early", [], tap(-16, "slot"), Reason.OUTSIDE_TIME_SLOT, None),
     ("too late for the slot", [], tap(136, "slot"), Reason.OUTSIDE_TIME_SLOT, None),
     ("everybody of it is in", [tap(10, "slot")], tap(20, "slot"), Reason.QUOTA_USED, None),
+    ("everybody of it came before the day's end", [tap(-310, "night")], tap(-290, "night"), Reason.QUOTA_USED, None),
+    ("a slot with return", [tap(0, "hour")], tap(60, "hour"), Reason.REENTRY, 0),
+    ("back after the slot", [tap(0, "hour")], tap(200, "hour"), Reason.REENTRY, 0),
     ("of two slots the one that is now", [], tap(200, "twice"), Reason.GROUP, 0),
     ("booked for tomorrow", [], tap(0, "unbooked"), Reason.NOT_BOOKED, None),
     # coming back
@@ -215,6 +280,13 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("the slide twice, and no pool yet", [tap(0, zone="slide")], tap(5, zone="slide"), Reason.ADMITTED, 2000),
     ("no way back from the pool", [tap(0, zone="pool")], tap(5, zone="slide"), Reason.WRONG_WAY, None),
     ("the slide on the day after the pool", [tap(0, zone="pool")], tap(1440, zone="slide"), Reason.ADMITTED, 2000),
+    (
+        "inside after an hour free of charge outside",
+        [tap(0, zone="porch")],
+        tap(5, zone="inner"),
+        Reason.ADMITTED,
+        2000,
+    ),
     ("a ticket of this zone", [], tap(0, "pier", "pier"), Reason.PAID, 100),
     (
         "three in a hall for three",

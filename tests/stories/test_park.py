@@ -23,8 +23,8 @@ from terminal.core.entries import (
     Started,
 )
 from terminal.core.model import GateAnswer, GateSignal, HeldProduct, Reason, Use, Verdict
+from terminal.ports import DeviceError
 from terminal.runtime.site import Site
-from terminal.settings import SettingsError
 from tests.stories.world import PASSAGE_S, World, park
 
 LIFE = (1_700_000_000, 2_200_000_000)
@@ -289,7 +289,7 @@ async def test_a_gate_that_holds_a_right_longer_than_we_wait_is_refused_at_the_s
     """Or somebody annulled would walk in."""
     await park.cut_power()
     park.rear.gate.hold_s = PASSAGE_S
-    with pytest.raises(SettingsError, match=r"rear.*hold_s"):
+    with pytest.raises(DeviceError, match=r"hold_s 8 of lanes\.rear\.gate"):
         await park.start()
     park.rear.gate.hold_s = 5.0
     await park.start()

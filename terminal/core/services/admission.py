@@ -74,10 +74,11 @@ def stands_open(parameters: ParameterSet, zone_name: str, at: Instant) -> bool:
 
 
 def _free_of_charge(case: Case) -> Outcome:
-    """Everybody enters without a ticket; where people inside are counted, they are now too."""
+    """Everybody enters without a ticket; what other taps here are counted for, they are now too."""
     if _is_full_for(case, 1):
         return rules.deny(case, Reason.ZONE_FULL)
-    return msgspec.structs.replace(rules.answered(case, Reason.ADMITTED, None), effects=_counted_in(case, 1))
+    effects = (*_been_here(case, 1), *_counted_in(case, 1))
+    return msgspec.structs.replace(rules.answered(case, Reason.ADMITTED, None), effects=effects)
 
 
 # --------------------------------------------------------------------------- the offer
@@ -88,16 +89,17 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
     product, persons = choice.product, choice.product.persons
     refused: Reason | None = None
     values: Values = {}
-    booking = _booking(case) if product.booked else None
-    if product.booked:
-        persons, refused, values = _booked(case, booking)
     left = history.left_over(case.history)
+    waits_outside = left is not None and 0 < left.annulled_persons < left.persons  # of a group: never was inside
+    again = product.reentry and not waits_outside and _count(case, f"entry:{product.id}") > 0
+    booking = _booking(case) if product.booked and not again else None
+    if product.booked and not again:
+        persons, refused, values = _booked(case, booking)
     if left is not None:
         persons = min(persons, left.annulled_persons)
-    again = product.reentry and _count(case, f"entry:{product.id}") > 0
     persons = 1 if again else persons
     charge = pricing.charge_for(product, 0 if again else persons, case.parameters.tariff)
-    effects = _effects(case, product, persons, None if again else booking, again=again)
+    effects = _effects(case, product, persons, booking, again=again)
     reason = Reason.REENTRY if again else choice.notice
     if refused is None:
         values |= _good_until(case, product)
@@ -130,10 +132,8 @@ def _effects(case: Case, product: Product, persons: int, booking: Booking | None
         owner = rules.payer_of(case).party(product.quota.scope).ref
         found.append(Added(party=owner, id=f"quota:{product.id}", window=window, count=persons))
     if booking is not None:
-        found.append(Added(party=party, id=f"slot:{booking.slot}", window=today, count=persons))
-    if case.zone and any(case.zone in (other.after, other.before) for other in case.parameters.tariff.zones.values()):
-        found.append(Added(party=party, id=f"been:{case.zone}", window=today, count=persons))
-    found.extend(_counted_in(case, persons))
+        found.append(Added(party=party, id=f"slot:{booking.slot}", window=_day_of(case, booking), count=persons))
+    found.extend((*_been_here(case, persons), *_counted_in(case, persons)))
     if zone.exit_tapped:
         found.append(Boarded(party=party, product=product.id))
     return tuple(found)
@@ -159,8 +159,13 @@ def _booked(case: Case, booking: Booking | None) -> tuple[int, Reason | None, Va
     values: Values = {"from": f"{start:%H:%M}", "to": f"{end:%H:%M}"}
     if not _is_open(case, booking):
         return 1, Reason.OUTSIDE_TIME_SLOT, values
-    left = booking.persons - _count(case, f"slot:{booking.slot}")
+    left = booking.persons - _count(case, f"slot:{booking.slot}", _day_of(case, booking))
     return (left, None, values) if left > 0 else (1, Reason.QUOTA_USED, values)
+
+
+def _day_of(case: Case, booking: Booking) -> int:
+    """The service day a slot begins on: who came is counted once, also where one ends within it."""
+    return _day(case, case.parameters.bookings.slots[booking.slot].start_ms)
 
 
 def _is_open(case: Case, booking: Booking) -> bool:
@@ -255,6 +260,13 @@ def _leaving(case: Case) -> Outcome:
 
 def _zone(case: Case) -> Zone:
     return case.parameters.tariff.zones.get(case.zone, Zone())
+
+
+def _been_here(case: Case, persons: int) -> tuple[Effect, ...]:
+    """Who has been in this zone today, where another one asks for it."""
+    if not case.zone or all(case.zone not in (one.after, one.before) for one in case.parameters.tariff.zones.values()):
+        return ()
+    return (Added(party=_party(case), id=f"been:{case.zone}", window=_window(case, Period.DAY), count=persons),)
 
 
 def _counted_in(case: Case, persons: int) -> tuple[Effect, ...]:

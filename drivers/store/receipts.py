@@ -17,6 +17,7 @@ from terminal.core.entries import Receipt, StoredEntry
 from terminal.core.model import EntryName
 from terminal.core.reissuing import CURABLE, kept_as
 
+OLDEST_FIRST = "row > 0, abs(row)"  # in quarantine: rows below 0 were given by `set_aside`
 _CURABLE = f"reason IN ({','.join('?' * len(CURABLE))})"
 
 
@@ -92,10 +93,8 @@ def find(db: apsw.Connection) -> None:
 
 def to_reissue(db: apsw.Connection, epoch: bytes, limit: int) -> list[tuple[int, EntryName, bytes]]:
     """Quarantined entries, not of this epoch, that are to be issued again: (row, name, data), oldest first."""
-    query = (
-        f"SELECT row, epoch, sequence, data FROM quarantine WHERE {_CURABLE} AND epoch <> ? ORDER BY abs(row) LIMIT ?"
-    )
-    found = db.execute(query, (*CURABLE, epoch, limit))
+    query = f"SELECT row, epoch, sequence, data FROM quarantine WHERE {_CURABLE} AND epoch <> ?"
+    found = db.execute(f"{query} ORDER BY {OLDEST_FIRST} LIMIT ?", (*CURABLE, epoch, limit))
     return [(row, EntryName(epoch=of, sequence=sequence), data) for row, of, sequence, data in found]
 
 
@@ -103,6 +102,12 @@ def stands_in(db: apsw.Connection, epoch: bytes) -> bool:
     """Whether something of this very epoch waits to be issued again."""
     query = f"SELECT 1 FROM quarantine WHERE {_CURABLE} AND epoch = ? LIMIT 1"
     return db.execute(query, (*CURABLE, epoch)).fetchone() is not None
+
+
+def set_aside(db: apsw.Connection, epoch: bytes, sequence: int, reason: str, data: bytes) -> None:
+    """Into quarantine under a row no entry has: its own may be another's."""
+    row = tables.number(db, "SELECT min(0, ifnull(min(row), 0)) - 1 FROM quarantine")
+    db.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", (row, epoch, sequence, reason, data))
 
 
 def release(db: apsw.Connection, row: int) -> None:

@@ -3,9 +3,10 @@
 Laws of this file:
 - Damage is copied before it is mended: `damaged-…/` holds database, write-ahead log and head file as they were found.
   The newest few copies are kept.
-- The healthy prefix goes into a new file, which takes the old one's place whole. Until a new epoch has begun the mark
-  stays, so that a power cut in between is damage again, mended from the first copy, never a silent fresh start.
+- The healthy prefix goes into a new file, which takes the old one's place whole. Until a new epoch has begun the marks
+  stay, so that a power cut in between is damage again, mended from the first copy, never a silent fresh start.
 - An entry behind the damage that is whole by itself is not thrown away: it waits in quarantine to be issued again.
+  Rows behind the damage are given anew; what is in quarantine keeps no row that another entry may get.
 - Time goes on from the newest entry that is whole, behind the damage too: damage revives no code.
 - Nothing that cannot be read stands in the way of what can.
 """
@@ -34,7 +35,7 @@ from terminal.core.entries import (
 )
 from terminal.core.reissuing import BEHIND_DAMAGE
 
-UNFINISHED = "unfinished"  # a mark in a copy: its healthy prefix is not yet in the database's place
+UNFINISHED = "unfinished"  # a mark in a copy: no new epoch has begun yet behind its healthy prefix
 COPIES = 5
 
 T = TypeVar("T")
@@ -67,12 +68,14 @@ def salvage(directory: Path, at_ms: int, why: str) -> int:
         (directory / name).unlink(missing_ok=True)
     os.replace(fresh, directory / DATABASE)
     sync(directory)
-    (copy / UNFINISHED).unlink(missing_ok=True)
     return floor_ms
 
 
 def finish(directory: Path) -> None:
     """A new epoch has begun and its alarm is written: the damage is over."""
+    while (copy := _unfinished(directory)) is not None:  # first: one that was left would be taken for the next damage
+        (copy / UNFINISHED).unlink()
+        sync(copy)
     (directory / SUSPECT).unlink(missing_ok=True)
     sync(directory)
     for old in sorted(directory.glob("damaged-*"), key=lambda path: path.stat().st_mtime_ns)[:-COPIES]:
@@ -147,9 +150,9 @@ def _copy_beside(db: apsw.Connection, into: apsw.Connection) -> Head:
     start = _try(lambda: tables.base(db), NOTHING)
     if start.row:
         tables.anchor(into, start)
-    for table, columns in (("memory", 2), ("quarantine", 5)):
-        kept = _all(db, f"SELECT * FROM {table}")
-        into.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({','.join('?' * columns)})", kept)
+    into.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", _all(db, "SELECT * FROM memory"))
+    for kept in _all(db, f"SELECT epoch, sequence, reason, data FROM quarantine ORDER BY {receipts.OLDEST_FIRST}"):
+        receipts.set_aside(into, *kept)
     epochs = _all(db, "SELECT epoch, first_row FROM epochs WHERE first_row <= ?", start.row)
     into.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", epochs)
     return start
@@ -187,9 +190,7 @@ def _set_aside(into: apsw.Connection, row: Row, beyond: Head) -> Head:
     if entry is None:
         return beyond
     if row.receipt is None:
-        name = entry.name
-        kept = (-row.row, name.epoch, name.sequence, BEHIND_DAMAGE, row.data)  # its row will be another's
-        into.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
+        receipts.set_aside(into, entry.name.epoch, entry.name.sequence, BEHIND_DAMAGE, row.data)
     return advance(beyond, entry, row.digest)
 
 

@@ -12,7 +12,16 @@ import pytest
 
 from drivers.store import recovery, salvage
 from drivers.store.sqlite import SqliteStore
-from terminal.core.entries import Alarm, EpochBegan, FloorLowered, ParametersChanged, Receipt, check_link, decode
+from terminal.core.entries import (
+    Alarm,
+    EpochBegan,
+    FloorLowered,
+    ParametersChanged,
+    Receipt,
+    Refused,
+    check_link,
+    decode,
+)
 from terminal.core.model import EntryName, TimeSource
 from terminal.ports import StoreBroken
 from tests.journal_cases import DAY_MS, NOON_MS, TestClock, at, decided, draft, walked
@@ -135,6 +144,57 @@ async def test_damage_and_a_dead_clock_take_no_time_back(
     again = SqliteStore(tmp_path / "j", TestClock())
     assert again.open("T1", at(0)).floor_ms == floor_ms
     await again.close()
+
+
+@pytest.mark.parametrize("cut", ["sqlite._lay_out", "salvage.finish"])
+async def test_a_cut_before_mending_is_over_takes_no_time_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    """The healthy prefix is in place, the entries that knew the time are not: the next start asks the copy again."""
+    directory = tmp_path / "j"
+    await filled(directory)
+    execute(directory, "UPDATE entries SET data = zeroblob(200) WHERE row = 10")
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"drivers.store.{cut}", power_cut)
+        store = SqliteStore(directory, TestClock())
+        with pytest.raises(KeyboardInterrupt):
+            store.open("T1", at(0))
+        store._unlock()  # as the end of a process would
+    store = SqliteStore(directory, TestClock())
+    assert store.open("T1", at(0)).floor_ms == NOON_MS + 29
+    assert not list(directory.glob(f"damaged-*/{salvage.UNFINISHED}")), "the next damage has a copy of its own"
+    await store.close()
+
+
+async def refuse_newest(store: SqliteStore) -> None:
+    """Head office will not take the newest entry."""
+    (newest,) = store.unsent(store.head().row, 1, 1 << 20)
+    name, number = newest.name, newest.name.sequence
+    refused = (Refused(sequence=number, reason="unreadable"),)
+    receipt = Receipt(terminal="T1", epoch=name.epoch, first=number, last=number, hash=newest.hash, refused=refused)
+    assert await store.settle(receipt) == 1
+
+
+async def test_rows_given_anew_take_nothing_out_of_quarantine(tmp_path: Path) -> None:
+    """Damage, twice, and what is refused under a row that was another's: whatever was set aside is still there."""
+    directory = tmp_path / "j"
+    await filled(directory)  # 47 rows
+    execute(directory, "UPDATE entries SET data = zeroblob(200) WHERE row = 30")
+    for rides in (9, 4):  # the last one is row 40 both times: rows 30, then 35 are a new epoch's first
+        store, _ = await opened(directory)
+        for number in range(rides):
+            await store.append(draft(decided(f"rider {rides}/{number}")))
+        await refuse_newest(store)
+        assert store.head().row == 40
+        await store.close()
+        execute(directory, "UPDATE entries SET data = zeroblob(200) WHERE row = 35")
+    with closing(sqlite3.connect(directory / recovery.DATABASE)) as db:
+        kept = db.execute("SELECT reason, count(*), count(DISTINCT data) FROM quarantine GROUP BY reason").fetchall()
+    assert kept == [("behind damage", 17 + 4, 17 + 4), ("unreadable", 2, 2)]
 
 
 async def test_damage_far_back_is_found_while_the_terminal_runs(

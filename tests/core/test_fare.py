@@ -29,6 +29,7 @@ from tests.core.riding import Riding, fen, local_ms
 
 START = local_ms("2026-03-02 08:00")  # a Monday
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 STOPS = [{"id": f"s{n}", "at_m": n * 1000, "stage": n // 3} for n in range(10)]
 CITY: dict[str, Any] = {
     "service_day_starts": "04:00",
@@ -36,6 +37,7 @@ CITY: dict[str, Any] = {
         "flat": {"mode": "flat", "stops": STOPS},
         "far": {"mode": "far", "stops": STOPS},
         "kind": {"mode": "kind", "stops": STOPS},
+        "term": {"mode": "term", "stops": STOPS},
         "strict": {"mode": "strict", "stops": STOPS},
         "stages": {"mode": "stages", "stops": STOPS},
         "keys": {"mode": "keys", "stops": []},
@@ -110,6 +112,23 @@ CITY: dict[str, Any] = {
             "transfers": ["soon"],
             "pass_back": {"window_s": 600, "companions": 2},
         },
+        {  # for pupils only, until nine; from then on they ride free, with one tap
+            "id": "early",
+            "services": ["fare"],
+            "modes": ["term"],
+            "fare": "far",
+            "fare_fen": 0,
+            "who": [{"student": True}],
+            "when": [{"start": "04:00", "end": "09:00"}],
+        },
+        {
+            "id": "late",
+            "services": ["fare"],
+            "modes": ["term"],
+            "fare_fen": 0,
+            "who": [{"age_from": 10, "student": True}],
+            "when": [{"start": "09:00", "end": "16:00"}],
+        },
         *(
             {
                 "id": name,
@@ -149,6 +168,9 @@ def tap(minute: float, line: str = "flat", stop: str = "s0", *, key: str = "", *
 
 FAR = tap(0, "far", "s2")
 KIND = tap(0, "kind", "s2")
+PUPIL: dict[str, Any] = {"holder": Holder(student_until_ms=START + 65 * MINUTE_MS)}
+CHILD: dict[str, Any] = {"holder": Holder(age_from=10, student_until_ms=START + 365 * DAY_MS)}
+TERM = tap(50, "term", "s2", **PUPIL)
 GATE_IN = tap(0, "gates", "s0", vehicle="", role=Role.ENTRY)
 
 ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]] = [
@@ -271,6 +293,51 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("linked only after boarding", [FAR], tap(9, "far", "s4", account="zhang"), Reason.ALIGHTED, 200),
     ("a blocked rider is let off", [FAR], tap(9, "far", "s4", blocked=True), Reason.ALIGHTED, 200),
     ("a blocked rider does not board", [], tap(0, "far", "s4", blocked=True), Reason.BLOCKED, None),
+    ("a pupil who is none any more is let off", [TERM], tap(70, "term", "s4", **PUPIL), Reason.ALIGHTED, 200),
+    ("and boards no more", [], tap(70, "term", "s4", **PUPIL), Reason.NOT_ACCEPTED_HERE, None),
+    (
+        "nor is one kept whose entry is missing",
+        [],
+        tap(70, "term", "s4", role=Role.EXIT, **PUPIL),
+        Reason.EXIT_UNPAIRED,
+        0,
+    ),
+    (
+        "unless the operator says no",
+        [],
+        tap(0, "strict", "s7", role=Role.EXIT, unsure=True),
+        Reason.CLOCK_UNSURE,
+        None,
+    ),
+    (
+        "nobody gets off where nothing has two taps",
+        [],
+        tap(0, "nowhere", role=Role.EXIT),
+        Reason.NOT_ACCEPTED_HERE,
+        None,
+    ),
+    (
+        "a clock nobody believes keeps nobody in at an exit",
+        [FAR],
+        tap(9, "far", "s4", role=Role.EXIT, unsure=True),
+        Reason.EXIT_UNPAIRED,
+        0,
+    ),
+    (
+        "an exit without an entry, by a clock nobody believes",
+        [],
+        tap(9, "far", "s4", role=Role.EXIT, unsure=True),
+        Reason.EXIT_UNPAIRED,
+        0,
+    ),
+    ("but lets nobody on", [], tap(9, "far", "s4", unsure=True), Reason.CLOCK_UNSURE, None),
+    (
+        "whose one-tap concession began on the way pays for the way, not for the whole line",
+        [tap(50, "term", "s2", **CHILD)],
+        tap(70, "term", "s4", **CHILD),
+        Reason.ALIGHTED,
+        200,
+    ),
     ("the issuer's ceiling cuts the exit", [FAR], tap(9, "far", "s9", ceiling_fen=300), Reason.ALIGHTED, 300),
     ("a stop nobody knows is settled later", [FAR], tap(9, "far", "s99"), Reason.EXIT_UNPAIRED, 0),
     ("a cap cuts an exit", [tap(-120), tap(-60), FAR], tap(9, "far", "s7"), Reason.ALIGHTED, 100),
@@ -347,6 +414,8 @@ def run(riding: Riding, one: dict[str, Any]) -> Any:
     if one.pop("blocked", False):
         row = Block(ref=ref("amber").hex(), scopes=(BlockScope.PAYMENT,))
         riding.parameters = msgspec.structs.replace(riding.parameters, blocks_of={ref("amber"): (row,)})
+    if one.pop("unsure", False):
+        riding.parameters = msgspec.structs.replace(riding.parameters, policies=Policies(max_uncertainty_s=-1))
     return riding.tap(one.pop("at_ms"), **one)
 
 
@@ -364,7 +433,7 @@ def test_decisions(
 
 
 def test_a_clock_that_is_not_sure_decides_nothing() -> None:
-    """Neither boarding nor alighting: no window and no trip would be right."""
+    """No window and no trip would be right; only at an exit somebody is let out, and head office counts."""
     riding = city(policies=Policies(max_uncertainty_s=-1))
     assert run(riding, tap(0)).decision.reason is Reason.CLOCK_UNSURE
 

@@ -1,8 +1,8 @@
 """A ride: one tap that pays, or boarding and alighting that belong together.
 
 Laws of this file:
-- Whoever wants to get off is let off: no block, no limit and no missing entry keeps anybody on board, unless the
-  operator's tariff says so.
+- Whoever wants to get off is let off, by what they boarded on: no block, no limit, no concession that ended and no
+  missing entry keeps anybody on board, unless the operator's tariff says so.
 - An unfinished trip is settled first, then this tap is judged; both amounts are told. Together they never exceed what
   the issuer allows in one spend.
 - One ride on trust where the tariff allows it, when balance or truth is missing; it is settled at the next tap that can
@@ -17,11 +17,11 @@ import msgspec
 from terminal.core import history
 from terminal.core.fares import table, trips
 from terminal.core.fares.quote import Payer, Quote, Ride, Step, fare_table, quote
-from terminal.core.fares.trips import Kind
+from terminal.core.fares.trips import Kind, Role
 from terminal.core.ledger import Alighted, Boarded, Effect, Moment, Owed, Trip
 from terminal.core.model import Charge, Outcome, Part, Reason, Ref, Tap, Value, Values, Verdict
 from terminal.core.parameters import Product, Tariff
-from terminal.core.services import ahead, rules
+from terminal.core.services import ahead, pricing, rules
 from terminal.core.services.pricing import Choice
 from terminal.core.services.rules import Case, Offer
 from terminal.core.tariff import MissingEntry, TapOut, Unfinished
@@ -60,20 +60,44 @@ def fare(case: Case) -> Outcome:
 def explained(case: Case) -> tuple[Outcome, tuple[Step, ...]]:
     """Judge one tap, and say step by step how its price came about."""
     choice = rules.chosen(case)
+    on_board = _on_board(case, choice)
+    if on_board is not None:
+        return on_board
     if isinstance(choice, Outcome):
-        return choice, ()
+        return _let_off(case) or (choice, ())
     tap_out = fare_table(case.parameters.tariff, choice.product).tap_out
     if tap_out is None:
         return _decide(case, _ride(case, choice), RIDE_RULES)
-    trip = open_trip(case)
-    kind = trips.kind_of(trip, case.where, case.role, tap_out, case.at.utc_ms)
-    if kind is Kind.BOARD:
-        return _decide(case, _boarding(case, choice, tap_out), BOARD_RULES)
-    if kind is Kind.UNPAIRED or trip is None:
+    if case.role is Role.EXIT:
         return _decide(case, _unpaired(case, choice, tap_out), UNPAIRED_RULES)
+    return _decide(case, _boarding(case, choice, tap_out), BOARD_RULES)
+
+
+def _on_board(case: Case, choice: Choice | Outcome) -> tuple[Outcome, tuple[Step, ...]] | None:
+    """Whoever rides here gets off by what they boarded on, whatever they could board on now; None: nobody does."""
+    trip, tariff = open_trip(case), case.parameters.tariff
+    if trip is None or rules.is_unsure(case):
+        return None
+    product = _product_of(tariff, trip) or (None if isinstance(choice, Outcome) else choice.product)
+    tap_out = None if product is None else fare_table(tariff, product).tap_out
+    if product is None or tap_out is None:
+        return None
+    kind = trips.kind_of(trip, case.where, case.role, tap_out, case.at.utc_ms)
     if kind is Kind.ASK:
         return rules.answered(case, Reason.BOARDED, trip.of), ()
-    return _decide(case, _alighting(case, choice, trip), ALIGHT_RULES)
+    return _decide(case, _alighting(case, product, trip), ALIGHT_RULES) if kind is Kind.ALIGHT else None
+
+
+def _let_off(case: Case) -> tuple[Outcome, tuple[Step, ...]] | None:
+    """Nobody is kept in at an exit who has nothing to ride on any more, or whose way no clock here can price."""
+    holder, trip, tariff = _holder_of_trip(case), open_trip(case), case.parameters.tariff
+    for product in pricing.products_here(case.service, tariff, case.where) if case.role is Role.EXIT else ():
+        tap_out = fare_table(tariff, product).tap_out
+        if tap_out is not None and (trip is not None or tap_out.missing_entry is not MissingEntry.REFUSE):
+            ends = holder is not None and trip is not None and trips.is_of_this_run(trip, case.where)
+            effects = (Alighted(party=holder),) if holder is not None and ends else ()
+            return _decide(case, _later(case, product, effects), ALIGHT_RULES)
+    return None
 
 
 def open_trip(case: Case) -> Trip | None:
@@ -123,10 +147,9 @@ def _boarding(case: Case, choice: Choice, rule: TapOut) -> Offer:
     return msgspec.structs.replace(offer, values=values, steps=(*settled.steps, Step(rule="boarded", fen=0)))
 
 
-def _alighting(case: Case, choice: Choice, trip: Trip) -> Offer:
+def _alighting(case: Case, product: Product, trip: Trip) -> Offer:
     """The trip is over: it costs what its product costs from there to here."""
     tariff = case.parameters.tariff
-    product = next((one for one in tariff.products if one.id == trip.product), choice.product)
     rule = fare_table(tariff, product).tap_out
     holder = _holder_of_trip(case)
     assert holder is not None

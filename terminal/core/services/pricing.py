@@ -71,6 +71,12 @@ def considered(
             yield product, _missing(product, held, tariff, at, payer, where)
 
 
+def products_here(service: str, tariff: Tariff, where: Where) -> list[Product]:
+    """What somebody may ride on here at some hour, whoever they are."""
+    mode, own = quote.mode_of(tariff, where), [one for one in tariff.products if service in one.services]
+    return [product for product in own if not product.modes or mode in product.modes]
+
+
 def product_for(
     service: str, credential: Credential, held: Sequence[HeldProduct], tariff: Tariff, at: Instant
 ) -> Product | None:

@@ -249,12 +249,13 @@ class Terminal:
             log.info("ready", extra={"terminal": self.parts.terminal, "sm2": sm2.backend_name()})
             await stop.wait()
             await self._finish_taps()
-            await _end((*running, power))
+            assert self.commands is not None
+            await _end((*running, power, *self.commands.begun))
         return "power lost" if power.done() and not power.cancelled() and power.result() else "told to stop"
 
     async def _finish_taps(self) -> None:
         """Begin nothing new, and let what was begun reach its gate."""
-        assert self.site is not None
+        assert self.site is not None and self.commands is not None
         self.site.closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_TAP_S):
@@ -262,6 +263,7 @@ class Terminal:
                     await lane.idle()
                 if self.library is not None:
                     await self.library.idle()
+                await self.commands.idle()
 
     async def _watch_power(self, stop: asyncio.Event) -> bool:
         """Whether the power went."""

@@ -30,7 +30,7 @@ def kept_as(reason: str, data: bytes) -> str:
     """Why a refused entry is in quarantine: what was issued again often enough stays there, under another reason."""
     before = _reissued(data)
     often = before is not None and before.times >= REISSUED_AT_MOST
-    return f"{reason}, {REISSUED_AT_MOST} times" if often and reason in MISPLACED else reason
+    return f"{reason}, {REISSUED_AT_MOST} times" if often and reason in CURABLE else reason
 
 
 def _reissued(data: bytes) -> Reissued | None:

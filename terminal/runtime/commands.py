@@ -3,10 +3,14 @@
 Laws of this file:
 - Each is written with the name of who asked, durable before anything is done; a question is written too.
 - A command that cannot be done is answered with what to try; it never ends the terminal.
+- What was begun is done, also when whoever asked has left: what was written holds. Nothing is begun while the terminal
+  stops.
 - Who asks is a number or word of the operator's own, never a person's name.
 """
 
+import asyncio
 import inspect
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,6 +39,8 @@ VOID_WITHIN_MS = 300_000  # the last tap is the last one of a moment ago, not of
 ASKED_S = 20.0  # how long a question waits for a card
 MOST_PERSONS = 20
 
+log = logging.getLogger(__name__)
+
 Answer = dict[str, Any]
 Known = Mapping[str, Callable[..., Awaitable[Answer]]]
 
@@ -46,6 +52,7 @@ class Commands:
         self._site = site
         self._vehicle = vehicle
         self._lanes = {lane.rules.name: lane for lane in lanes}
+        self.begun: set[asyncio.Task[Answer]] = set()
         kept = site.journal.ledgers((EMERGENCY,)).get(EMERGENCY)
         if kept is not None and any(one.line == projection.LASTS for one in kept.anchors):
             site.note_emergency(GateSignal.EMERGENCY_ON)  # ordered before a restart, and nobody ended it
@@ -69,6 +76,8 @@ class Commands:
         """Do it, or say why not. Raises NotDone."""
         if not WHO.fullmatch(who):
             raise NotDone(f"who asks is {who!r}", "give a number or a word: letters, digits, dot, dash; 32 at most")
+        if self._site.closing:
+            raise NotDone("the terminal is stopping", "ask again once it runs")
         if command not in self.known:
             raise NotDone(f"no command {command!r}", f"known: {', '.join(self.known)}")
         if any(len(word) > LONGEST_WORD or not word.isprintable() for word in words):
@@ -78,10 +87,18 @@ class Commands:
             inspect.signature(do).bind(who, *words)
         except TypeError as error:
             raise NotDone(f"{command}: {error}", "see `terminal panel --help`") from error
+        doing = asyncio.ensure_future(do(who, *words))
+        self.begun.add(doing)
+        doing.add_done_callback(self._done)
         try:
-            return await do(who, *words)
+            return await asyncio.shield(doing)
         except StoreFull as error:
             raise NotDone(f"{command} was not written: {error}", "free the disk, then ask again") from error
+
+    async def idle(self) -> None:
+        """Return once everything that was begun is done."""
+        while self.begun:
+            await asyncio.wait(self.begun)
 
     def sheet(self) -> Sheet:
         """What a panel shows."""
@@ -234,6 +251,11 @@ class Commands:
         return self._site.journal.uses_from(shift.of)
 
     # ----------------------------------------------------------------------- inside
+
+    def _done(self, doing: "asyncio.Task[Answer]") -> None:
+        self.begun.discard(doing)
+        if not doing.cancelled() and doing.exception() is not None:  # perhaps nobody is left to hear of it
+            log.info("not done", extra={"what": str(doing.exception())})
 
     async def _move(self, who: str, where: Where) -> Answer:
         await self._write(Moved(who=who, where=where))

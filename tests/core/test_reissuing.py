@@ -20,7 +20,7 @@ def test_issued_again() -> None:
     assert reissue(stored.name, b"no entry") == Reissued(was=stored.name, data=b"no entry")
 
 
-@pytest.mark.parametrize("reason", ["conflict", "chain_broken", "unreadable"])
+@pytest.mark.parametrize("reason", ["conflict", "chain_broken", "behind damage", "unreadable"])
 def test_what_is_refused_again_and_again_is_issued_again_a_few_times(reason: str) -> None:
     """Then it stays in quarantine, where a person finds it; what is refused for what it says stays there at once."""
     (stored,) = chain(1)

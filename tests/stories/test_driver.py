@@ -13,7 +13,7 @@ from simulators.phone import Phone
 from simulators.route import Settings as RouteSettings
 from simulators.route import SimulatedPositions
 from simulators.token_issuer import Wallet
-from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Moved, SignedOff, SignedOn, Voided
+from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Moved, SignedOff, SignedOn, Voided, kind_of
 from terminal.core.model import PassageMode, Reason, Verdict
 from terminal.core.parameters import Condition, Product, Tariff
 from terminal.core.tariff import FareTable, Line, Measure, Stop, Zone
@@ -171,6 +171,36 @@ async def test_a_voided_code_is_taken_again_at_once(bus: World) -> None:
     await asyncio.sleep(400)
     with pytest.raises(NotDone, match="five minutes"):
         await ask(bus, "void", "too late")
+
+
+@bus
+async def test_who_asked_has_left(bus: World) -> None:
+    """The tablet goes to sleep while the order is on its way to the disk: what is written then holds all the same."""
+    await driven(bus)
+    assert bus.terminal is not None and bus.terminal.site is not None
+    for words in (("sign-on", "12"), ("stop", "next"), ("emergency", "on", "smoke")):
+        asking = asyncio.ensure_future(ask(bus, *words))
+        await asyncio.sleep(bus.disk.latency_s / 2)
+        asking.cancel()
+        await asyncio.sleep(1)
+        assert asking.cancelled()
+    assert [order.on for order in bus.facts(EmergencyOrdered)] == [True]
+    assert bus.facts(Moved)[-1].where.stop == bus.terminal.site.where.stop == "s1"
+    assert bus.terminal.site.emergency
+
+
+@bus
+async def test_a_command_while_the_terminal_stops(bus: World) -> None:
+    """What was begun is done before the last entry; then nothing is begun."""
+    await driven(bus)
+    asking = asyncio.ensure_future(ask(bus, "sign-on", "12"))
+    await asyncio.sleep(bus.disk.latency_s / 2)
+    stopping = asyncio.ensure_future(bus.stop())
+    assert (await asking)["stop"] == "s0"
+    with pytest.raises(NotDone, match="stopping"):
+        await ask(bus, "stop", "next")
+    await stopping
+    assert [kind_of(entry.fact) for entry in bus.written()[-2:]] == ["signed_on", "stop"]
 
 
 @bus

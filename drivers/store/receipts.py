@@ -17,7 +17,7 @@ from terminal.core.entries import Receipt, StoredEntry
 from terminal.core.model import EntryName
 from terminal.core.reissuing import CURABLE, kept_as
 
-OLDEST_FIRST = "row > 0, abs(row)"  # in quarantine: rows below 0 were given by `set_aside`
+_FIRST_ASIDE = -(1 << 62)  # rows in quarantine that no entry has count up from here: by row is oldest first
 _CURABLE = f"reason IN ({','.join('?' * len(CURABLE))})"
 
 
@@ -94,7 +94,7 @@ def find(db: apsw.Connection) -> None:
 def to_reissue(db: apsw.Connection, epoch: bytes, limit: int) -> list[tuple[int, EntryName, bytes]]:
     """Quarantined entries, not of this epoch, that are to be issued again: (row, name, data), oldest first."""
     query = f"SELECT row, epoch, sequence, data FROM quarantine WHERE {_CURABLE} AND epoch <> ?"
-    found = db.execute(f"{query} ORDER BY {OLDEST_FIRST} LIMIT ?", (*CURABLE, epoch, limit))
+    found = db.execute(f"{query} ORDER BY row LIMIT ?", (*CURABLE, epoch, limit))
     return [(row, EntryName(epoch=of, sequence=sequence), data) for row, of, sequence, data in found]
 
 
@@ -106,7 +106,7 @@ def stands_in(db: apsw.Connection, epoch: bytes) -> bool:
 
 def set_aside(db: apsw.Connection, epoch: bytes, sequence: int, reason: str, data: bytes) -> None:
     """Into quarantine under a row no entry has: its own may be another's."""
-    row = tables.number(db, "SELECT min(0, ifnull(min(row), 0)) - 1 FROM quarantine")
+    row = tables.number(db, "SELECT ifnull(max(row) + 1, ?) FROM quarantine WHERE row < 0", _FIRST_ASIDE)
     db.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", (row, epoch, sequence, reason, data))
 
 

@@ -151,7 +151,7 @@ def _copy_beside(db: apsw.Connection, into: apsw.Connection) -> Head:
     if start.row:
         tables.anchor(into, start)
     into.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", _all(db, "SELECT * FROM memory"))
-    for kept in _all(db, f"SELECT epoch, sequence, reason, data FROM quarantine ORDER BY {receipts.OLDEST_FIRST}"):
+    for kept in _all(db, "SELECT epoch, sequence, reason, data FROM quarantine ORDER BY row"):
         receipts.set_aside(into, *kept)
     epochs = _all(db, "SELECT epoch, first_row FROM epochs WHERE first_row <= ?", start.row)
     into.executemany("INSERT OR IGNORE INTO epochs VALUES (?, ?)", epochs)

@@ -219,6 +219,8 @@ class SqliteStore:
         """Whatever reading raises is damage: marked, so that the next start salvages, and told as StoreBroken."""
         try:
             yield self._reader
+        except apsw.ConnectionClosedError as error:  # somebody still asks while the terminal ends
+            raise StoreBroken(f"{self.directory}: the journal was closed") from error
         except Exception as error:  # a flipped bit can raise anything
             why = f"{type(error).__name__}: {error}"
             recovery.suspect(self.directory, why)

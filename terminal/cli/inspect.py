@@ -3,6 +3,7 @@
 Laws of this file:
 - The payload comes on standard input, as hexadecimal, base64, base45 or raw bytes; which one is found out and said.
 - Sensitive fields are masked; what needs a terminal in service is `n/a`.
+- Anybody may have written a payload: what it says is shown, never taken for mark-up.
 - It decides nothing: the same functions judge here and at the gate.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from drivers.clock import SystemClock
 from drivers.parameters import directory
@@ -144,7 +146,7 @@ def _print(found: Explanation, written: str, payload: bytes) -> None:
     if found.fields:
         fields = Table("field", "value")
         for field in found.fields:
-            fields.add_row(field.name, masked(field))
+            fields.add_row(field.name, Text(masked(field)))
         console.print(fields)
     if found.checks:
         checks = Table("#", "asks", "result", "reason", "judged by")

@@ -135,6 +135,14 @@ def test_what_belongs_to_a_rider_is_masked(parameters: Path) -> None:
     assert account[:4].encode() in done.stdout
 
 
+def test_what_a_payload_says_is_shown_and_not_obeyed(parameters: Path) -> None:
+    """Anybody can write a code: what would be mark-up of ours is a text."""
+    payload = Wallet(status=("[/red] [bold]x", 5)).code(int(AT)).hex().encode()
+    done = terminal("inspect", "--parameters", str(parameters), given=payload)
+    assert done.returncode == exit_codes.NO and not done.stderr
+    assert b"[/red] [bold]x[5]" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "given", "code"),
     [

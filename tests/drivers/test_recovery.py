@@ -8,9 +8,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
-from drivers.store import recovery, salvage
+from drivers.store import receipts, recovery, salvage
 from drivers.store.sqlite import SqliteStore
 from terminal.core.entries import (
     Alarm,
@@ -195,6 +196,28 @@ async def test_rows_given_anew_take_nothing_out_of_quarantine(tmp_path: Path) ->
     with closing(sqlite3.connect(directory / recovery.DATABASE)) as db:
         kept = db.execute("SELECT reason, count(*), count(DISTINCT data) FROM quarantine GROUP BY reason").fetchall()
     assert kept == [("behind damage", 17 + 4, 17 + 4), ("unreadable", 2, 2)]
+
+
+async def test_what_waits_to_be_issued_again_is_not_sorted_each_time(tmp_path: Path) -> None:
+    """Thousands may wait behind one damaged page, and a tap for every hundred of them: oldest first is their order."""
+    await filled(tmp_path)
+    execute(tmp_path, "UPDATE entries SET data = zeroblob(200) WHERE row = 30")
+    store, _ = await opened(tmp_path)
+    head, asked = store.head(), list[tuple[str, object]]()
+    db = recovery.connect(tmp_path / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
+
+    def trace(_: apsw.Cursor, query: str, values: object) -> bool:
+        asked.append((query, values))
+        return True
+
+    db.exec_trace = trace
+    waiting = receipts.to_reissue(db, head.name.epoch, 100)
+    assert [name.sequence for _, name, _ in waiting] == list(range(31, 48))
+    db.exec_trace = None
+    plan = db.execute("EXPLAIN QUERY PLAN " + asked[0][0], asked[0][1]).fetchall()  # type: ignore[arg-type]
+    assert [step[-1] for step in plan] == ["SCAN quarantine"]
+    db.close()
+    await store.close()
 
 
 async def test_damage_far_back_is_found_while_the_terminal_runs(

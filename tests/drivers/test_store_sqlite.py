@@ -435,6 +435,21 @@ async def test_projected_or_not_yet_the_answer_is_one(
     assert not list(tmp_path.glob("*/damaged-*"))
 
 
+async def test_who_still_asks_while_it_closes_finds_no_damage(tmp_path: Path) -> None:
+    """A journal that is closed is no damaged one: the next start begins no epoch."""
+    store = SqliteStore(tmp_path, TestClock())
+    store.open("T1", at())
+    name = (await store.append(draft())).name
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)  # the reader is gone, the writer's thread ends
+    with pytest.raises(StoreBroken, match="closed"):
+        store.uses_from(name)
+    await closing
+    again = SqliteStore(tmp_path, TestClock())
+    assert again.open("T1", at()).name == name
+    await again.close()
+
+
 async def test_the_tail_is_projected_when_nobody_waits(tmp_path: Path) -> None:
     """Once there is enough of it."""
     store = SqliteStore(tmp_path, TestClock())

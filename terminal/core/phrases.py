@@ -189,7 +189,7 @@ PHRASES: dict[Reason, Phrase] = {
         "已借满{n}本 还书后可再借", "{n} books out, your limit. Return one to borrow", Tone.NOTICE
     ),
     Reason.OFFLINE_LIMIT: _again(
-        "暂时联不上 最多再借{n}本", "Offline now: no more than {n} books until we are back", Tone.NOTICE
+        "暂时联不上 最多借{n}本", "Offline now: no more than {n} books until we are back", Tone.NOTICE
     ),
     Reason.OFFLINE_NOT_LENT: _again("暂时联不上 请稍后再借", "Offline now. Please borrow it later", Tone.NOTICE),
     Reason.READER_OVERDUE: _again("有书到期未还 还后可借", "A book is overdue. Return it to borrow again", Tone.NOTICE),
@@ -222,7 +222,7 @@ PHRASES: dict[Reason, Phrase] = {
         "图书馆系统断开了 结果稍后核对", "The library system hung up. It will be checked later", Tone.NOTICE
     ),
     Reason.LIBRARY_GARBLED: _again(
-        "图书馆系统答复不清 结果稍后核对", "Its answer was garbled. It will be checked later", Tone.NOTICE
+        "图书馆系统答复不清 结果稍后核对", "The library's answer was garbled. It will be checked later", Tone.NOTICE
     ),
     Reason.MALFORMED: _NOT_READ,
     Reason.TWO_CODES: _again("一次一个码 请只出示一个", "One code at a time, please"),

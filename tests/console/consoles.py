@@ -16,8 +16,8 @@ WITHIN_S = 10.0
 class Served:
     """A console, the screen of its one lane, and a kiosk."""
 
-    def __init__(self, rules: ConsoleRules) -> None:
-        self.console = Console("bus-1", rules, SystemClock())
+    def __init__(self, rules: ConsoleRules, terminal: str = "bus-1") -> None:
+        self.console = Console(terminal, rules, SystemClock())
         self.screen: Screen = self.console.screen("bus/front", "fare")
         self.kiosk: TouchScreen = self.console.kiosk("desk")
 
@@ -28,9 +28,10 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**rules: object) -> AsyncIterator[Served]:
+async def served(terminal: str = "bus-1", **rules: object) -> AsyncIterator[Served]:
     """Serve on a free port until left."""
-    one = Served(ConsoleRules(**({"port": 0} | rules)))  # type: ignore[arg-type]  # rules of any kind
+    made = ConsoleRules(**({"port": 0} | rules))  # type: ignore[arg-type]  # rules of any kind
+    one = Served(made, terminal)
     task = asyncio.create_task(one.console.run())
     async with asyncio.timeout(WITHIN_S):
         while not one.console.port and not task.done():

@@ -36,9 +36,16 @@ LENT: Facts = [("lent", "borrowed", False, False)]
 BACK: Facts = [("returned", "returned", False, False)]
 NO_PAD = msgspec.structs.replace(KIOSK, has_pad=False)
 NO_OFFLINE = msgspec.structs.replace(KIOSK, offline=OfflinePolicy())
-JUNK = Refusal(verdict=Verdict.DENY, reason=Reason.UNKNOWN_FORMAT)
 CHILD = msgspec.structs.replace(AMBER, reader_class="child")
 OVER = msgspec.structs.replace(PATRON, may_borrow=False)
+
+
+def refusal(reason: Reason) -> Refusal:
+    """What was held out is nobody's."""
+    return Refusal(verdict=Verdict.DENY, reason=reason)
+
+
+JUNK = refusal(Reason.UNKNOWN_FORMAT)
 
 
 def patron(**changes: Any) -> Callable[[Any], Any]:
@@ -86,6 +93,13 @@ def test_the_rows_are_read_in_order() -> None:
     assert (answer(None), answer(None)) == (1, 2)
 
 
+def lists(state: int) -> dict[str, Any]:
+    """A site whose status list says this of the first token."""
+    return {"held": parameters(status_lists={"list": (2, bytes([state]))})}
+
+
+BLOCKED = parameters(blocks_of={ref("amber"): (Block(ref=ref("amber").hex(), scopes=(BlockScope.IDENTITY,)),)})
+FIRST = ("list", 0)
 ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
     ("nobody came", {}, lambda v: v, PageKind.REST, None, []),
     ("a card is held out", {}, lambda v: v.card(), PageKind.READER, Reason.SIGNED_IN, []),
@@ -96,6 +110,10 @@ ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
     ("a barcode given back without its book", {}, lambda v: v.press(Touch.RETURN).scans("B-1"), PageKind.RETURNING,
      Reason.BOOK_NOT_ON_PAD, []),
     ("a code no library knows", {}, lambda v: v.card(claim=JUNK), PageKind.REST, Reason.READER_CODE_WANTED, []),
+    ("a payment code", {}, lambda v: v.card(claim=refusal(Reason.ONLINE_ONLY_PAYMENT)), PageKind.REST,
+     Reason.READER_CODE_WANTED, []),
+    ("a purse that has ended: topping it up would make nobody a reader", {},
+     lambda v: v.card(claim=refusal(Reason.PURSE_EXPIRED)), PageKind.REST, Reason.CARD_UNPROVEN, []),
     ("such a code held out by who is signed in", {}, lambda v: v.card().card(claim=JUNK), PageKind.READER,
      Reason.READER_CODE_WANTED, []),
     ("a scanned book is lent just so", {"kiosk": NO_PAD}, lambda v: v.card().scans("B-1"), PageKind.READER,
@@ -115,13 +133,22 @@ ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
      lambda v: v.card(known=msgspec.structs.replace(AMBER, until_ms=NOW_MS - 1)), PageKind.REST,
      Reason.READER_EXPIRED, []),
     ("a card that cannot be read says why and signs nobody in", {},
-     lambda v: v.card(claim=Refusal(verdict=Verdict.DENY, reason=Reason.CARD_LEFT)), PageKind.REST, Reason.CARD_LEFT,
+     lambda v: v.card(claim=refusal(Reason.CARD_LEFT)), PageKind.REST, Reason.CARD_LEFT,
      []),
     ("a card that proved nothing, where the site wants more", {}, lambda v: v.card(assurance=Assurance.STATIC),
      PageKind.REST, Reason.CARD_UNPROVEN, []),
     ("a bare number, where the site wants more", {}, lambda v: v.card(assurance=Assurance.WEAK), PageKind.REST,
      Reason.CARD_UNPROVEN, []),
     ("a purse is money, not a reader", {}, lambda v: v.card(card=CardState()), PageKind.REST, Reason.CARD_UNPROVEN, []),
+    ("a clock nobody can trust", {"uncertainty_ms": 61_000}, lambda v: v.card(), PageKind.REST, Reason.CLOCK_UNSURE,
+     []),
+    ("blocked for identity", {"held": BLOCKED}, lambda v: v.card(), PageKind.REST, Reason.BLOCKED, []),
+    ("a token that was revoked", lists(1), lambda v: v.card(status_index=FIRST), PageKind.REST, Reason.STATUS_REVOKED,
+     []),
+    ("a token that is suspended", lists(2), lambda v: v.card(status_index=FIRST), PageKind.REST,
+     Reason.STATUS_SUSPENDED, []),
+    ("a token whose status nobody knows", {}, lambda v: v.card(status_index=FIRST), PageKind.REST,
+     Reason.STATUS_UNKNOWN, []),
     ("too many overdue: said at once", {"answer": blocked("too_many_overdue")}, lambda v: v.card(), PageKind.READER,
      Reason.READER_OVERDUE, []),
     ("the limit is reached: said at once", {"answer": blocked("too_many_charged")}, lambda v: v.card(),
@@ -243,7 +270,7 @@ ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
     ("the same card again changes nothing", {}, lambda v: v.card().lays("B-1").card(), PageKind.READER,
      Reason.BORROWED, LENT),
     ("a card that cannot be read in between: said, and the visit goes on", {},
-     lambda v: v.card().card(claim=Refusal(verdict=Verdict.DENY, reason=Reason.CARD_UNREADABLE)), PageKind.READER,
+     lambda v: v.card().card(claim=refusal(Reason.CARD_UNREADABLE)), PageKind.READER,
      Reason.CARD_UNREADABLE, []),
     ("a card held out while giving back without one signs in", {}, lambda v: v.press(Touch.RETURN).card(),
      PageKind.READER, Reason.SIGNED_IN, []),
@@ -252,6 +279,14 @@ ROWS: list[tuple[str, dict[str, Any], Does, PageKind, Reason | None, Facts]] = [
      PageKind.REST, None, []),
     ("what was said at the end is gone a moment later", {}, lambda v: v.card().press(Touch.DONE).waits(6),
      PageKind.REST, None, []),
+    ("one loan is renewed", {}, lambda v: v.card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1"), PageKind.ACCOUNT,
+     Reason.RENEWED, [("renewed", "renewed", False, False)]),
+    ("the library does not renew", {"answer": answering(Renew=lent("B-1", ok=False, message="有人预约"))},
+     lambda v: v.card().press(Touch.ACCOUNT).press(Touch.RENEW, "B-1"), PageKind.ACCOUNT, Reason.RENEW_REFUSED, []),
+    ("an account while nobody is logged in to the library", {"answer": silent(Silence.NOT_LOGGED_IN)},
+     lambda v: v.card().press(Touch.ACCOUNT), PageKind.ACCOUNT, Reason.LIBRARY_NOT_LOGGED_IN, []),
+    ("an account whose answer is garbled", {"answer": silent(Silence.GARBLED)},
+     lambda v: v.card().press(Touch.ACCOUNT), PageKind.ACCOUNT, Reason.LIBRARY_GARBLED, []),
     ("nobody acts: it ends", {}, lambda v: v.card().waits(31), PageKind.REST, Reason.READER_SESSION_END, []),
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from terminal.core.items import Content, Pad, Securing, Tag, pad_of
 from terminal.core.library import Item, Loan, Patron, ReaderNumber, Return, Silence
 from terminal.core.loans import Circulated
 from terminal.core.model import Credential, Instant, Medium, Outcome, Reading, Reason, Refusal
+from terminal.core.parameters import ParameterSet
 from terminal.core.screen import Page, Press, Touch
 from terminal.core.services.loan import Parting, loan
 from terminal.core.services.loan_rules import OfflinePolicy
@@ -128,8 +129,16 @@ def silent(silence: Silence) -> Callable[[Request], Any]:
 class Visiting:
     """One kiosk, visit after visit."""
 
-    def __init__(self, kiosk: Kiosk = KIOSK, answer: Callable[[Request], Any] = kindly) -> None:
+    def __init__(
+        self,
+        kiosk: Kiosk = KIOSK,
+        answer: Callable[[Request], Any] = kindly,
+        held: ParameterSet | None = None,
+        uncertainty_ms: int = 0,
+    ) -> None:
         self.kiosk, self.answer = kiosk, answer
+        self.held = held or parameters()
+        self.uncertainty_ms = uncertainty_ms  # of the clock
         self.full = False  # the disk
         self.s = self._shown_s = 0.0
         self.pages: list[Page] = []
@@ -145,7 +154,8 @@ class Visiting:
     def card(self, who: str = "amber", known: Known | None = AMBER, **changes: Any) -> "Visiting":
         """A card is held out."""
         claim = changes.pop("claim", None) or credential(who, **changes)
-        return self._happens(presented(claim, known, self._at()))
+        shown = presented(claim, known, self._at())
+        return self._happens(msgspec.structs.replace(shown, parameters=self.held))
 
     def lays(self, *barcodes: str, parts: int = 1) -> "Visiting":
         """This lies on the pad now."""
@@ -195,7 +205,7 @@ class Visiting:
     # ----------------------------------------------------------------------- inside
 
     def _at(self) -> Instant:
-        return instant(self.s, monotonic_ns=round(self.s * 1e9))
+        return instant(self.s, monotonic_ns=round(self.s * 1e9), uncertainty_ms=self.uncertainty_ms)
 
     def _happens(self, event: Event) -> "Visiting":
         self._send(event)

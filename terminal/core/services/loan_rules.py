@@ -87,9 +87,24 @@ def _outcome(verdict: Verdict, reason: Reason, claim: Credential, parameters: Pa
 # --------------------------------------------------------------------------- words
 
 
+NOT_A_READERS = {
+    Reason.UNKNOWN_FORMAT: Reason.READER_CODE_WANTED,
+    Reason.ONLINE_ONLY_SOCIAL_SECURITY: Reason.READER_CODE_WANTED,
+    Reason.ONLINE_ONLY_MEDICAL: Reason.READER_CODE_WANTED,
+    Reason.ONLINE_ONLY_PAYMENT: Reason.READER_CODE_WANTED,
+    Reason.PURSE_EXPIRED: Reason.CARD_UNPROVEN,
+    Reason.PURSE_NOT_ACTIVE: Reason.CARD_UNPROVEN,
+    Reason.PURSE_LOCKED: Reason.CARD_UNPROVEN,
+    Reason.PURSE_NOT_ROAMING: Reason.CARD_UNPROVEN,
+}
+
+
 def unread(reason: Reason) -> Reason:
-    """What a library says of a code or card that it could not take: it knows no ride codes to ask for."""
-    return Reason.READER_CODE_WANTED if reason is Reason.UNKNOWN_FORMAT else reason
+    """What a library says of a code or card that it could not take.
+
+    It knows no ride codes to ask for, and no money would make a purse a reader's card.
+    """
+    return NOT_A_READERS.get(reason, reason)
 
 
 WORDS_OF = {

@@ -229,7 +229,7 @@ class Library:
 
     def _on_37(self, fixed: str, fields: dict[str, str]) -> tuple[str, str]:
         whole, _, rest = fields["BV"].partition(".")
-        took = self.pay(fields["AA"], int(whole) * 100 + int(rest))
+        took = self.pay(fields["AA"], int(whole) * 100 + int(rest or "0"))
         return f"38{'Y' if took else 'N'}{STAMP}", f"AOcity|AA{fields['AA']}|{'' if took else 'AFmore than is owed|'}"
 
     # ----------------------------------------------------------------------- its rules

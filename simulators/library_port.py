@@ -24,6 +24,8 @@ def sip_date(utc_ms: int) -> str:
 class LibraryPort:
     """The LibrarySystem port over a Library."""
 
+    currency = "CNY"
+
     def __init__(self, library: Library) -> None:
         self.library = library
         self.silence: Silence | None = None

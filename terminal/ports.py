@@ -26,10 +26,7 @@ T = TypeVar("T")
 
 
 class DeviceError(Exception):
-    """A device failed; the technician acts. `hint` says what, where and what to try.
-
-    The supervisor restarts the device's task with backoff.
-    """
+    """A device failed; the technician acts: `hint` says what, where, what to try. Its task restarts with backoff."""
 
     def __init__(self, what: str, *, hint: str) -> None:
         super().__init__(f"{what} ({hint})")
@@ -341,7 +338,10 @@ class LibrarySystem(Protocol):
 
     `no_block` says that it already happened while the system was away; a system may ignore that, and refuse.
     `undo` takes back the half-done opposite: the security bit could not be set.
+    `currency`, of ISO 4217, is of what readers owe where the system does not say.
     """
+
+    currency: str
 
     async def status(self) -> SystemStatus:
         """What the system says it can do."""

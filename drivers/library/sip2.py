@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 from drivers.library import sip2_codec as codec
 from terminal.core.library import Item, Loan, Patron, Payment, ReaderNumber, Return, Silence, SystemStatus
 from terminal.core.model import Value
+from terminal.core.money import decimal
 from terminal.ports import Clock, DeviceError, LibraryError
 
 AGAIN_LIMIT = 3  # how often one question is said, and one answer asked for
@@ -66,6 +67,7 @@ class Sip2:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.currency = settings.currency
         self._zone = _zone(settings.time_zone)
         _check_charset(settings.charset)
         self._turn = asyncio.Lock()
@@ -113,7 +115,8 @@ class Sip2:
         """See the port."""
         due = self._no_due(at_ms) if due_ms is None else self._date(due_ms)
         fixed = "N" + _flag(no_block) + self._date(at_ms) + due
-        return codec.loan(await self._ask("11", fixed, self._lending(reader, barcode) | {"BI": _flag(undo)}, "12"))
+        answer = await self._ask("11", fixed, self._lending(reader, barcode) | {"BI": _flag(undo)}, "12")
+        return codec.loan(answer, self._settings.currency)
 
     async def checkin(
         self, barcode: str, at_ms: int, returned_ms: int, *, no_block: bool = False, undo: bool = False
@@ -127,17 +130,18 @@ class Sip2:
     async def renew(self, reader: ReaderNumber, barcode: str, at_ms: int) -> Loan:
         """See the port."""
         fixed = "N" + "N" + self._date(at_ms) + self._no_due(at_ms)
-        return codec.loan(await self._ask("29", fixed, self._lending(reader, barcode), "30"))
+        answer = await self._ask("29", fixed, self._lending(reader, barcode), "30")
+        return codec.loan(answer, self._settings.currency)
 
     async def pay(
         self, reader: ReaderNumber, fee_minor: int, currency: str, at_ms: int, *, cash: bool = False, name: str = ""
     ) -> Payment:
         """See the port. Fee type 01 (other), payment type 00 (cash) or 02 (card)."""
-        whole, rest = divmod(fee_minor, 100)
-        fields = {"BV": f"{whole}.{rest:02d}", "AO": self._settings.institution, "AA": reader}
+        currency = currency or self._settings.currency
+        fields = {"BV": decimal(fee_minor, currency), "AO": self._settings.institution, "AA": reader}
         fields["AC"] = self._settings.terminal_password
         fields |= {"BK": name} if name else {}
-        fixed = self._date(at_ms) + "01" + ("00" if cash else "02") + f"{currency or self._settings.currency:3.3}"
+        fixed = self._date(at_ms) + "01" + ("00" if cash else "02") + f"{currency:3.3}"
         return codec.payment(await self._ask("37", fixed, fields, "38"))
 
     async def end_session(self, reader: ReaderNumber, at_ms: int) -> bool:

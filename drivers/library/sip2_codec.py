@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from terminal.core.library import Item, Loan, Patron, Payment, Return, SystemStatus
+from terminal.core.money import minor_of
 
 LONGEST = 16_384  # bytes of one message; a system that sends more is not speaking SIP2
 PERSONAL = {"AE", "BD", "BE", "BF"}  # name, home address, mail address, telephone: never kept
@@ -133,10 +134,10 @@ def number(text: str | None) -> int | None:
     return int(stripped) if _NUMBER.match(stripped) and len(stripped) <= 9 else None
 
 
-def minor_units(text: str | None) -> int | None:
-    """An amount such as "12.5" in hundredths, without fractions of one; None for what is no amount."""
-    found = re.match(r"([0-9]{1,9})(?:[.,]([0-9]{1,2}))?\Z", (text or "").strip())
-    return None if found is None else int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))
+def fee(message: Message, currency: str) -> tuple[int | None, str]:
+    """BV in minor units of BH, or of the currency given where the system does not say; None for what is no amount."""
+    found = message.text("BH") or currency
+    return minor_of(message.text("BV"), found), found
 
 
 def _yes(text: str) -> bool:
@@ -178,6 +179,7 @@ def patron(message: Message, currency: str = "", listed: int | None = None) -> P
     counts = message.fixed[35:59] if message.code == "64" else ""
     holds, overdue, charged, fines = (number(counts[at : at + 4]) for at in (0, 4, 8, 12))
     valid, password = message.first("BL"), message.first("CQ")
+    fee_minor, currency = fee(message, currency)
     return Patron(
         valid=valid is None or _yes(valid),
         password_valid=None if password is None else _yes(password),
@@ -188,8 +190,8 @@ def patron(message: Message, currency: str = "", listed: int | None = None) -> P
         overdue=overdue,
         charged=charged,
         fines=fines,
-        fee_minor=minor_units(message.first("BV")),
-        currency=message.text("BH") or currency,
+        fee_minor=fee_minor,
+        currency=currency,
         items=() if listed is None else message.all(LISTS[listed]),
         message=" ".join(message.all("AF")),
     )
@@ -207,8 +209,8 @@ def item(message: Message) -> Item:
     )
 
 
-def loan(message: Message) -> Loan:
-    """12 or 30. Fixed: ok, renewal ok, magnetic media, desensitise, date."""
+def loan(message: Message, currency: str = "") -> Loan:
+    """12 or 30. Fixed: ok, renewal ok, magnetic media, desensitise, date. `currency`: as of a reader's."""
     return Loan(
         ok=_yes(message.fixed[0]),
         renewed=_yes(message.fixed[1]),
@@ -216,7 +218,7 @@ def loan(message: Message) -> Loan:
         barcode=message.text("AB"),
         title=message.text("AJ"),
         due=message.text("AH"),
-        fee_minor=minor_units(message.first("BV")),
+        fee_minor=fee(message, currency)[0],
         message=" ".join(message.all("AF")),
     )
 

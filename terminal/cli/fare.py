@@ -43,6 +43,7 @@ from terminal.core.model import (
     Use,
     UseState,
 )
+from terminal.core.money import decimal
 from terminal.core.parameters import Issuers, Links, OfficeKeys, ParameterSet, Policies, Tariff
 from terminal.core.phrases import display
 from terminal.core.services import pricing, rules
@@ -201,14 +202,14 @@ def _explain(tariff: Tariff, options: argparse.Namespace) -> None:
             where = Where(vehicle=options.vehicle, line=one.line, stop=stop, run=run_ms, key=options.key)
             total += rider.tap(when, where, role if one.alight else Role.ANY, medium)
     if not options.json:
-        print(f"together {sentences.amount(total)} {tariff.currency}")
+        print(f"together {decimal(total, tariff.currency)} {tariff.currency}")
 
 
 class _Rider:
     """Somebody who rides, with what is remembered of them."""
 
     def __init__(self, tariff: Tariff, options: argparse.Namespace) -> None:
-        self._parameters = _parameters(tariff)
+        self._parameters, self._currency = _parameters(tariff), tariff.currency
         self._options = options
         self._ledgers: dict[Ref, Ledger] = {}
         self._on_board: dict[tuple[str, int], list[Use]] = {}  # what the vehicle of a run remembers
@@ -245,7 +246,9 @@ class _Rider:
             uses.append(_use(case, outcome.charge, self._taps))
             if funds is not None:
                 self._funds[purse] = funds - outcome.charge.amount_fen
-        priced = [{"rule": step.rule, "fen": step.fen, "why": sentences.sentence(step)} for step in steps]
+        priced = [
+            {"rule": step.rule, "fen": step.fen, "why": sentences.sentence(step, self._currency)} for step in steps
+        ]
         chosen_now = outcome.tap is not Tap.ALIGHT  # getting off is priced by what one boarded on
         passed = _passed_over(case) if chosen_now else ()
         self._tell(when, where, outcome, [*passed, *priced, *self._refusal(outcome)])
@@ -268,10 +271,10 @@ class _Rider:
             told = {"at": when.isoformat(), "line": where.line, "stop": where.stop, "reason": reason}
             print(json.dumps(told | {"product": product, "fen": fen, "steps": steps}, ensure_ascii=False))
             return
-        cost = "" if fen is None else f", {sentences.amount(fen)} as {product}"
+        cost = "" if fen is None else f", {decimal(fen, self._currency)} as {product}"
         print(f"{when:%Y-%m-%d %H:%M}  {where.line} {where.stop}: {reason}{cost}")
         for step in steps:
-            fen_then = "" if step["fen"] is None else sentences.amount(step["fen"])
+            fen_then = "" if step["fen"] is None else decimal(step["fen"], self._currency)
             print(f"    {fen_then:>8}  {step['why']}")
 
     def _credential(self, at_ms: int, medium: str) -> Credential:

@@ -98,7 +98,7 @@ def _table(records: list[dict[str, Any]]) -> Table:
     table = Table("record", "what", "when", "kiosk", "book or fee", "reader", "why", "the library's words")
     for one in records:
         when = datetime.datetime.fromtimestamp(one["at_ms"] / 1000).astimezone().strftime("%Y-%m-%d %H:%M")
-        what = one["book"] or f"{one['fee_minor'] / 100:.2f}"
+        what = one["book"] or one["fee"]
         table.add_row(one["record"], one["what"], when, one["lane"], what, one["reader"], one["why"], one["words"])
     return table
 

@@ -1,11 +1,15 @@
-"""Money as people read it, in its own currency: the one function behind every amount on a screen.
+"""Money as people and other systems write it, in its own currency: one table of minor units behind every amount.
 
 Laws of this file:
 - Pure: the same amount in the same language is the same text.
 - How many minor units make one is ISO 4217's; a currency that is not named here is told by its code, never by
   another's sign.
-- A whole amount is told without fractions; otherwise every digit stands there, but in yuan, where people say 2.5.
+- On a screen a whole amount is told without fractions; otherwise every digit stands there, but in yuan, where people
+  say 2.5. Elsewhere every digit stands there always.
+- What is read and may mean two amounts is none.
 """
+
+import re
 
 from terminal.core.model import Amount, Value
 from terminal.core.screen import Language
@@ -43,6 +47,25 @@ def money(amount: Amount, language: Language) -> str:
     written = CURRENCIES.get(amount.currency, Currency(zh=amount.currency, sign=f"{amount.currency} "))
     figure = _figure(amount.minor, DIGITS.get(amount.currency, 2), trims=written.trims)
     return f"{figure}{written.zh}" if language is Language.ZH else f"{written.sign}{figure}"
+
+
+def decimal(minor: int, currency: str) -> str:
+    """Every digit, without a sign: 1250 fen → "12.50", 1250 yen → "1250", 1250 Kuwaiti fils → "1.250"."""
+    digits = DIGITS.get(currency, 2)
+    whole, rest = divmod(minor, 10**digits)
+    return f"{whole}.{rest:0{digits}d}" if digits else str(whole)
+
+
+def minor_of(text: str, currency: str) -> int | None:
+    """Minor units of an amount such as "12.5" or "12,50"; None for what is none, or finer than the currency."""
+    digits = DIGITS.get(currency, 2)
+    found = re.fullmatch(r"([0-9]{1,9})(?:[.,]([0-9]{1,3}))?", text.strip())
+    if found is None or len(found[2] or "") > max(digits, 2):
+        return None
+    fraction = (found[2] or "").ljust(digits, "0")
+    if fraction[digits:].strip("0"):
+        return None
+    return int(found[1] + fraction[:digits])
 
 
 def _figure(minor: int, digits: int, *, trims: bool) -> str:

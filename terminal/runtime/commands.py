@@ -20,9 +20,9 @@ import msgspec
 
 from terminal.core import projection
 from terminal.core.entries import BoardedFree, Commanded, EmergencyOrdered, Fact, Moved, SignedOff, SignedOn, Voided
-from terminal.core.fares.sentences import amount
 from terminal.core.ledger import EMERGENCY, SHIFT, Where
 from terminal.core.model import EntryName, GateSignal, Reason, Show, Use, UseState
+from terminal.core.money import decimal
 from terminal.core.route import DOWN, neighbour
 from terminal.core.time import age_ms
 from terminal.ports import StoreFull
@@ -239,7 +239,7 @@ class Commands:
             "since_ms": shift.at_ms,
             "taps": {name: count for name, (count, _) in sorted(rides.items())},
             "fen": {name: fen for name, (_, fen) in sorted(rides.items())},
-            "total": amount(total),
+            "total": decimal(total, self._site.parameters.tariff.currency),
             "free": free,
             "voided": voided,
         }

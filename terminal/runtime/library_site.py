@@ -17,6 +17,7 @@ from terminal.core.base import EntryName, Ref
 from terminal.core.entries import Commanded
 from terminal.core.library import ReaderNumber
 from terminal.core.loans import Circulated, Circulation, ListSettled
+from terminal.core.money import decimal, minor_of
 from terminal.core.reader_links import Link
 from terminal.core.reason import Reason
 from terminal.ports import LibrarySystem
@@ -32,15 +33,16 @@ from terminal.runtime.supervisor import DeviceHealth
 ASKED_S = 30.0  # how long a link waits for its card
 RECORD = re.compile(r"([0-9a-f]{16})/([0-9]{1,18})")
 NUMBER = re.compile(r"[^\x00-\x1f|\x7f]{1,64}")  # what SIP2 can carry
-
-AMOUNT = re.compile(r"([0-9]{1,6})(?:\.([0-9]{2}))?")
+MOST_FEE = 99_999_999  # minor units of one payment: more is a slip of the finger
 
 Answer = dict[str, Any]
 
 
-def fee_of(amount: re.Match[str]) -> int:
-    """Minor units."""
-    return int(amount[1]) * 100 + int(amount[2] or "0")
+def fee_of(amount: str, currency: str) -> int:
+    """Minor units of what was typed: whole, or with every digit of its currency; 0 for anything else."""
+    minor = minor_of(amount, currency) or 0
+    written = decimal(minor, currency)
+    return minor if amount in (written, written.partition(".")[0]) and minor <= MOST_FEE else 0
 
 
 class LibraryParts(NamedTuple):
@@ -64,6 +66,7 @@ class LibrarySite:
     def __init__(self, parts: LibraryParts, site: Site) -> None:
         self._site = site
         self._can_link = parts.links is not None
+        self._system = parts.system
         self.link = LibraryLink(parts.system, site.clock, parts.retry_s)
         self.readers = Readers(parts.links, parts.key)
         self.replay = Replay(site, self.link, parts.key, parts.patience_s)
@@ -110,6 +113,7 @@ class LibrarySite:
                 "book": "" if content is None else content.barcode,
                 "reader": "" if content is None or content.reader is None else str(content.reader),
                 "fee_minor": one.fee_minor,
+                "fee": decimal(one.fee_minor, self._system.currency) if one.fee_minor else "",
                 "why": "" if one.listed is None else one.listed.value,
                 "words": words,
             }
@@ -131,8 +135,8 @@ class LibrarySite:
 
     async def paid(self, who: str, number: str, amount: str, by: str = "cash") -> Answer:
         """A reader paid at the desk: written down now, told to the library system in its turn."""
-        fee = AMOUNT.fullmatch(amount)
-        if not NUMBER.fullmatch(number) or fee is None or by not in ("cash", "card") or not fee_of(fee):
+        fee_minor = fee_of(amount, self._system.currency)
+        if not NUMBER.fullmatch(number) or by not in ("cash", "card") or not fee_minor:
             raise NotDone("no payment", 'a reader number, an amount such as 12.50, and "cash" or "card"')
         fact = Circulated(
             lane="",
@@ -141,7 +145,7 @@ class LibrarySite:
             waits=True,
             sealed=self.replay.sealed("", ReaderNumber(number)),
             who=who,
-            fee_minor=fee_of(fee),
+            fee_minor=fee_minor,
             cash=by == "cash",
         )
         at = self._site.now()

@@ -16,6 +16,7 @@ from drivers.clock import SystemClock
 from drivers.library import sip2, sip2_codec
 from simulators.library import Copy, Dialect, Library
 from terminal.core.library import ReaderNumber, Silence
+from terminal.core.money import minor_of
 from terminal.ports import DeviceError, LibraryError
 from tests import peers
 from tests.waiting import until
@@ -484,14 +485,31 @@ class TestBadInput:
     )  # fmt: skip
     def test_numbers_are_read_leniently(self, text: str | None, number: int | None, minor: int | None) -> None:
         """What is no number is None, and never a guess."""
-        assert (sip2_codec.number(text), sip2_codec.minor_units(text)) == (number, minor)
+        assert (sip2_codec.number(text), minor_of(text or "", "CNY")) == (number, minor)
 
-    @pytest.mark.parametrize(("said", "currency"), [("BHHKD|", "HKD"), ("", "CNY")])
-    def test_what_is_owed_has_a_currency(self, said: str, currency: str) -> None:
-        """The system's own where it says one, the site's otherwise."""
-        line = f"64{' ' * 14}00120990101    120000{'0000' * 6}AO|AAR1|AE|BV3.20|{said}"
+    @pytest.mark.parametrize(
+        ("said", "minor", "currency"),
+        [
+            ("BV3.20|BHHKD|", 320, "HKD"), ("BV3.20|", 320, "CNY"), ("BV320|BHJPY|", 320, "JPY"),
+            ("BV320.00|BHJPY|", 320, "JPY"), ("BV3.20|BHJPY|", None, "JPY"), ("BV1.250|BHKWD|", 1250, "KWD"),
+        ],
+    )  # fmt: skip
+    def test_what_is_owed_has_a_currency(self, said: str, minor: int | None, currency: str) -> None:
+        """The system's own where it says one, the site's otherwise; it has the minor units of that one."""
+        line = f"64{' ' * 14}00120990101    120000{'0000' * 6}AO|AAR1|AE|{said}"
         patron = sip2_codec.patron(sip2_codec.decode(line.encode(), "utf-8"), "CNY")
-        assert (patron.fee_minor, patron.currency) == (320, currency)
+        assert (patron.fee_minor, patron.currency) == (minor, currency)
+        lent = f"121NNY{' ' * 18}AO|AAR1|ABB1|AJ|AH|{said}"
+        assert sip2_codec.loan(sip2_codec.decode(lent.encode(), "utf-8"), "CNY").fee_minor == minor
+
+    async def test_what_is_paid_is_written_in_its_currency(self) -> None:
+        """Yen have no hundredths, on the wire either."""
+        library = stocked()
+        library.owed["R1"] = 40_000
+        async with meeting(library, currency="JPY") as system:
+            assert (await system.pay(READER, 320, "", AT_MS)).accepted
+            assert (await system.pay(READER, 320, "HKD", AT_MS)).accepted
+        assert library.paid == [("R1", 32_000), ("R1", 320)]  # the pretend system counts in hundredths
 
     def test_the_published_checksum(self) -> None:
         """The worked example that every SIP2 manual prints: 9300…AY3AZEEB3 style lines check themselves."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from terminal.core.ledger import Where
 from terminal.core.model import Amount, Reason, Show
-from terminal.core.money import CURRENCIES, DIGITS, money
+from terminal.core.money import CURRENCIES, DIGITS, decimal, minor_of, money
 from terminal.core.phrases import HINTS, PHRASES, display
 from terminal.core.screen import Language
 from terminal.core.screen_words import FIGURES
@@ -43,6 +43,33 @@ def test_no_amount_is_lost(minor: int, currency: str, language: Language) -> Non
     whole, _, fraction = figure.partition(".")
     assert int(whole + fraction.ljust(digits, "0")) == minor
     assert len(text) > len(figure)
+
+
+@given(st.integers(0, 10**9 - 1), st.sampled_from(sorted({*CURRENCIES, *DIGITS, "CHF"})))
+def test_what_is_written_is_read_back(minor: int, currency: str) -> None:
+    """Every digit, whatever the currency has of them."""
+    assert minor_of(decimal(minor, currency), currency) == minor
+
+
+READ = [
+    ("a whole amount", "12", "CNY", 1200),
+    ("one digit", "12.5", "CNY", 1250),
+    ("a comma", " 12,50 ", "CNY", 1250),
+    ("finer than a fen, or thousands", "1.250", "CNY", None),
+    ("yen", "320", "JPY", 320),
+    ("yen of a system that writes hundredths", "320.00", "JPY", 320),
+    ("a part of a yen", "3.20", "JPY", None),
+    ("thousands of yen, or one and nothing", "1.000", "JPY", None),
+    ("fils", "1.250", "KWD", 1250),
+    ("no amount", "", "CNY", None),
+    ("less than nothing", "-3", "CNY", None),
+]
+
+
+@pytest.mark.parametrize(("sentence", "text", "currency", "minor"), READ)
+def test_what_may_mean_two_amounts_is_none(sentence: str, text: str, currency: str, minor: int | None) -> None:
+    """Never a guess."""
+    assert minor_of(text, currency) == minor, sentence
 
 
 def test_signs_are_no_two_currencies() -> None:

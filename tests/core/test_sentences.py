@@ -49,15 +49,15 @@ def test_each_rule_leaves_its_step(
     for one in (*before, now):
         run(riding, one)
     assert [step.rule for step in steps] == rules, sentence_
-    assert all(sentence(step) for step in steps)
+    assert all(sentence(step, "CNY") for step in steps)
 
 
 def test_a_discount_by_sum_says_what_was_paid() -> None:
     """The figure it looked at, in the currency's units."""
-    assert sentence(Step(rule="discount", fen=400, figures=("month", 80, 10_000, 20))) == (
-        "month: 100.00 paid so far on 20 rides, so this ride costs 80 %"
-    )
-    assert sentence(Step(rule="share", fen=1, figures=(80, "outside"))) == "this product pays 80 % in outside"
+    bands = Step(rule="discount", fen=400, figures=("month", 80, 10_000, 20))
+    assert "month: 10000 paid so far" in sentence(bands, "JPY")
+    assert sentence(bands, "CNY") == ("month: 100.00 paid so far on 20 rides, so this ride costs 80 %")
+    assert sentence(Step(rule="share", fen=1, figures=(80, "outside")), "CNY") == "this product pays 80 % in outside"
 
 
 def test_no_rule_is_without_words() -> None:

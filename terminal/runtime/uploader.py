@@ -11,7 +11,7 @@ Laws of this file:
   not come back at once.
 - A batch that was too large, or was lost on the way, is cut smaller; each success cuts the next one larger again.
 - What head office will not take blocks nothing: a refused record goes to quarantine; a single record it finds too large
-  is parked, stepped over, and offered again ever more seldom.
+  is parked, stepped over, and offered again ever more seldom, behind everything else.
 - What does not count under its own name — head office holds another entry there or beside it, or it stood behind
   damage — is issued again whole, in another epoch, a few times at most: who refuses everything fills no journal.
 - A lasting trouble is told once an hour, and the refusal of an alarm is never told: no circle fills the journal.
@@ -37,7 +37,7 @@ from terminal.runtime.journal import Journal
 
 ASK_AGAIN_S = 60.0  # where the journal's time is in doubt
 NEVER_MS = 1 << 62
-RUNS_LOOKED_AT, ENTRIES_LOOKED_AT = 8, 50  # for the oldest unsent ride
+RUNS_LOOKED_AT, ENTRIES_LOOKED_AT = 8, 50  # in one status, for the oldest unsent ride
 REISSUE_AGAIN_S = 60.0  # where the disk was full
 ALARM_AGAIN_S = 3600.0  # a trouble that lasts is told again after so long
 
@@ -94,7 +94,7 @@ class Uploader:
         self._failures = 0
         self._reissue_s: float | None = clock.monotonic_s()  # when something may be issued again
         self._next_fork_s = 0.0
-        self._oldest_ride = 0, NEVER_MS  # the oldest unsent entry's row, and when the first ride from there on was due
+        self._oldest_ride = 0, NEVER_MS  # its row, and when it was due; before it nothing waits but what is no ride
         self._told_s: dict[str, float] = {}  # alarm → when it was last told
         self.uploaded = 0
         self.refused = 0
@@ -137,24 +137,23 @@ class Uploader:
     def overdue_s(self) -> int:
         """For how long the oldest unsent ride should have been paid already; 0 where none should.
 
-        Some of the oldest entries are looked at, however many wait; and no more than one while the oldest stays.
+        No entry is looked at twice, some at a time: however many wait, a status reads what it has not seen.
         """
-        oldest = self._journal.unsent(0, 1, 1)
-        if oldest and self._oldest_ride[0] != oldest[0].row:
-            pay_by_ms = self._first_pay_by_ms()
-            self._oldest_ride = (oldest[0].row if pay_by_ms < NEVER_MS else 0), pay_by_ms
-        pay_by_ms = self._oldest_ride[1] if oldest else NEVER_MS
+        row, pay_by_ms = self._oldest_ride
+        waits = self._journal.unsent(row, 1, 1)
+        if pay_by_ms == NEVER_MS or not waits or waits[0].row != row:
+            self._oldest_ride = _, pay_by_ms = self._next_ride(row)
         return max(0, self._now().utc_ms - pay_by_ms) // 1000
 
-    def _first_pay_by_ms(self) -> int:
-        row = 0
+    def _next_ride(self, row: int) -> tuple[int, int]:
+        """The row of the oldest unsent ride from `row` on, and when it was due; else where to look on, and NEVER_MS."""
         for _ in range(RUNS_LOOKED_AT):
             run = self._journal.unsent(row, ENTRIES_LOOKED_AT, self._rules.batch_bytes)
-            due_ms = min((_pay_by_ms(stored.data) for stored in run), default=NEVER_MS)
-            if due_ms < NEVER_MS or not run:
-                return due_ms
-            row = run[-1].row + 1
-        return NEVER_MS
+            for stored in run:
+                if (pay_by_ms := _pay_by_ms(stored.data)) < NEVER_MS:
+                    return stored.row, pay_by_ms
+            row = run[-1].row + 1 if run else row
+        return row, NEVER_MS
 
     # ----------------------------------------------------------------------- one round
 
@@ -206,22 +205,25 @@ class Uploader:
         return True
 
     def _next(self) -> list[StoredEntry]:
-        """Fresh first; but after each fresh batch that arrived the backlog gets one."""
+        """Fresh first; but after each fresh batch that arrived the backlog gets one. A parked record goes last."""
         self._journal.grown.clear()
         fresh = [] if self._backlog_next else self._run_from(self._fresh_row)
-        return fresh or self._run_from(0)
+        return fresh or self._run_from(0) or self._parked_turn()
 
     def _run_from(self, row: int) -> list[StoredEntry]:
-        """The oldest run from `row` on that may be sent now; a parked record goes alone, when it is due."""
+        """The oldest run from `row` on without a parked record."""
         while run := self._journal.unsent(row, self._limit, self._rules.batch_bytes):
-            parked = self._parked.get(run[0].row)
-            if parked is None:
-                whole = next((n for n, stored in enumerate(run) if stored.row in self._parked), len(run))
+            whole = next((n for n, stored in enumerate(run) if stored.row in self._parked), len(run))
+            if whole:
                 return run[:whole]
-            if parked.due_s <= self._clock.monotonic_s():
-                return run[:1]
             row = run[0].row + 1
         return []
+
+    def _parked_turn(self) -> list[StoredEntry]:
+        """A parked record that is due, alone: it may fail again, and whatever else there is went before it."""
+        now_s = self._clock.monotonic_s()
+        row = min((row for row, parked in self._parked.items() if parked.due_s <= now_s), default=None)
+        return [] if row is None else self._journal.unsent(row, 1, self._rules.batch_bytes)
 
     def _in_vain(self, run: list[StoredEntry], error: OfficeError) -> OfficeError:
         """Halve what was too large, or was lost on a slow or shaky way; park what cannot be halved."""

@@ -544,6 +544,48 @@ async def test_what_is_overdue_is_found_behind_other_entries_and_cheaply(keys: K
 
 
 @jumping
+async def test_a_ride_that_arrived_is_overdue_no_more(keys: Keys, office: DirectOffice) -> None:
+    """Though something older still waits: a record that head office finds too large is stepped over, at once."""
+
+    def proxy(batch: Any) -> None:
+        if away:
+            raise OfficeError("gone")
+        if any(b"number 0" in data for data in batch.entries):
+            raise OfficeError("too large", too_large=True)
+
+    away = list[int]()
+    office.before = proxy
+    site = site_of(keys, office)
+    task = asyncio.create_task(site.uploader.run())
+    await site.write(1)
+    await asyncio.sleep(10.0)
+    away.append(1)
+    now_ms = site.now().utc_ms
+    await site.journal.append(msgspec.structs.replace(decided("anna"), pay_by_ms=now_ms + 10_000), site.now())
+    await asyncio.sleep(70.0)
+    assert site.uploader.overdue_s() == 60
+    away.clear()
+    await asyncio.sleep(60.0)
+    assert site.unsent() == 1 and site.uploader.overdue_s() == 0
+    task.cancel()
+
+
+@jumping
+async def test_what_is_no_ride_is_looked_at_once(keys: Keys, office: DirectOffice) -> None:
+    """A park's gate has none: however many of its entries wait, a status reads what is new; and a ride is found."""
+    site = site_of(keys, office)
+    await site.write(1000)
+    for _ in range(3):
+        assert site.uploader.overdue_s() == 0
+    asked = list[int]()
+    unsent = site.journal.unsent
+    site.journal.unsent = lambda row, limit, size: asked.append(row) or unsent(row, limit, size)  # type: ignore[method-assign,assignment,func-returns-value]
+    assert site.uploader.overdue_s() == 0 and set(asked) == {site.disk.stored[-1].row + 1}
+    await site.journal.append(msgspec.structs.replace(decided("anna"), pay_by_ms=NOON_MS - 5000), site.now())
+    assert site.uploader.overdue_s() == 5
+
+
+@jumping
 async def test_draining_is_bounded(keys: Keys, office: DirectOffice) -> None:
     """A head office that never answers costs a stop no more than its bound; nothing left costs nothing."""
 

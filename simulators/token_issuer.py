@@ -136,7 +136,7 @@ class Wallet:
     age_from: int | None = None
     residency: str | None = None
     student_until: int | None = None
-    products: tuple[tuple[str, int, int], ...] = ()
+    products: tuple[tuple[str | int, ...], ...] = ()  # product, from, until, perhaps for how many
     status: tuple[str, int] | None = None
     extra: dict[int, Any] = field(default_factory=dict)  # claims that should not be there
     _kept: bytes | None = field(default=None, repr=False)
@@ -282,6 +282,10 @@ FAULTS: dict[str, Fault] = {
     "profile as an array": _claims(profile=[7] * 7),
     "products as a map": _profile(_5={}),
     "a product as a map": _profile(_5=[{"park-annual": 0, 1: 0, 2: 0}]),
+    "a ticket for nobody": _profile(_5=[["park-annual", 0, 1 << 33, 0]]),
+    "a ticket for true": _profile(_5=[["park-annual", 0, 1 << 33, True]]),
+    "a product of five": _profile(_5=[["park-annual", 0, 1 << 33, 1, 1]]),
+    "a product of two": _profile(_5=[["park-annual", 0]]),
     "status as a map": _profile(_7={"main": 0, 5: 0}),
     "true for the generation time": lambda w, at_s: w.present(b"", at_s, payload=dumps([w.token(), True])),
     "longer than a token": _claims(sub=bytes(1024)),

@@ -81,12 +81,16 @@ class Holder(Value, frozen=True):
     student_until_ms: int | None = None
 
 
+MOST_PERSONS = 10_000  # on one ticket: more is a slip of the pen
+
+
 class HeldProduct(Value, frozen=True):
     """A product the issuer (or the pass table) says the holder has bought, such as an annual pass."""
 
     product: str
     from_ms: int
     until_ms: int
+    persons: int | None = None  # for so many people; None: as many as the product says
 
 
 class Credential(Value, frozen=True):

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from terminal.core import sealing, tariff_check
-from terminal.core.model import HeldProduct, Ref
+from terminal.core.model import MOST_PERSONS, HeldProduct, Ref
 from terminal.core.parameters import (
     Block,
     Booking,
@@ -219,6 +219,10 @@ def _refs(part: str, where: str, table: Mapping[str, str]) -> dict[Ref, Ref]:
 
 def _passes(links: Links) -> dict[Ref, tuple[HeldProduct, ...]]:
     """By the end of each alias chain, so that a pass follows a replaced card."""
+    for text, held in links.passes.items():
+        for one in held:
+            if one.persons is not None and not 1 <= one.persons <= MOST_PERSONS:
+                raise ParametersError("links", f"passes.{text}", f"{one.product!r} for {one.persons} people")
     return _by_end("links", links, links.passes)
 
 

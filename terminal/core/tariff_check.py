@@ -13,14 +13,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from terminal.core.fares.calendar import minutes
-from terminal.core.model import Reason
+from terminal.core.model import MOST_PERSONS, Reason
 from terminal.core.parameters import PassBackScope, Product, Tariff
 from terminal.core.tariff import Accumulation, FareTable, Hours, Line, Measure, Scope, Transfer
 
 Fault = tuple[str, str]  # where, what
 LONGEST_PERCENT = 1000
 MOST_FEN = 1 << 40  # ten thousand million yuan: a slip of the pen, and what sums still fit the journal's tables
-MOST_PERSONS = 10_000
 CURRENCY = re.compile("[A-Z]{3}")
 OF_A_PURSE = {
     "id",

@@ -11,7 +11,7 @@ from terminal.core.accounts import zone_ref
 from terminal.core.entries import EmergencyOrdered, PassageAnnulled
 from terminal.core.fares.trips import Role
 from terminal.core.ledger import may_forget
-from terminal.core.model import HeldProduct, Holder, Instant, OpenGate, PassageMode, Reason, TimeSource
+from terminal.core.model import HeldProduct, Holder, Instant, OpenGate, PassageMode, Reason, Ref, TimeSource
 from terminal.core.parameters import Booking, Bookings, Slot, Tariff
 from tests.core.cases import ref, yuan
 from tests.core.riding import Riding, local_ms
@@ -63,6 +63,15 @@ PARK: dict[str, Any] = {
             "reason": "group",
             "who": [{"held": "group"}],
             "quota": {"most": 5, "scope": "medium"},
+        },
+        {
+            "id": "family",
+            "services": ["admission"],
+            "fare_fen": 1000,
+            "persons": 2,
+            "reason": "group",
+            "who": [{"held": "family"}],
+            "quota": {"most": 4},
         },
         {
             "id": "slot",
@@ -137,13 +146,19 @@ BOOKED = {
 }
 
 
+FOR = {"three": (3,), "seven": (3, 7), "pair": (None,), "over": (3,)}  # tickets of one product, for so many
+
+
 def park() -> Riding:
     tariff = msgspec.json.decode(json.dumps(PARK), type=Tariff)
     assert list(tariff_check.faults(tariff)) == []
-    held = {
+    held: dict[Ref, tuple[HeldProduct, ...]] = {
         ref(who): (HeldProduct(product=product, from_ms=begins, until_ms=NINE + 365 * DAY_MS),)
         for who, (product, begins) in HELD.items()
     }
+    for who, tickets in FOR.items():
+        until_ms = NINE + (0 if who == "over" else DAY_MS)
+        held[ref(who)] = tuple(HeldProduct(product="family", from_ms=0, until_ms=until_ms, persons=n) for n in tickets)
     bookings = Bookings(slots=SLOTS, early_s=900, late_s=900)
     return Riding(tariff, passes_of=held, bookings=bookings, bookings_of=BOOKED)
 
@@ -191,6 +206,19 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     # groups
     ("five on one code", [], tap(0, "group"), Reason.GROUP, 15000),
     ("five more on the same ticket", [tap(0, "group")], tap(60, "group"), Reason.QUOTA_USED, None),
+    ("a ticket bought for three", [], tap(0, "three"), Reason.GROUP, 3000),
+    ("its second time on the same day", [tap(0, "three")], tap(60, "three"), Reason.GROUP, 3000),
+    ("its third", [tap(0, "three"), tap(60, "three")], tap(120, "three"), Reason.QUOTA_USED, None),
+    ("of two tickets the larger", [], tap(0, "seven"), Reason.GROUP, 7000),
+    ("a ticket that does not say for how many", [], tap(0, "pair"), Reason.GROUP, 2000),
+    ("a ticket of yesterday", [], tap(1, "over"), Reason.NOT_ACCEPTED_HERE, None),
+    (
+        "one of three stayed outside and comes again",
+        [tap(0, "three", code="t"), {"annul": 2}],
+        tap(5, "three", code="t"),
+        Reason.GROUP,
+        1000,
+    ),
     (
         "two of five stayed outside and come again",
         [tap(0, "group", code="g"), {"annul": 3}],

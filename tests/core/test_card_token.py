@@ -22,6 +22,7 @@ from tests.core.cases import NOW_MS, instant, parameters, use
 
 NOW_S = NOW_MS // 1000
 LINK = b"\x01" + b"an account link."
+LIFE = (1_700_000_000, 2_200_000_000)
 PASS = ("park-annual", NOW_S - 10, NOW_S + 31_536_000)
 
 
@@ -68,6 +69,16 @@ def test_a_token_with_only_what_it_needs_is_taken() -> None:
     claim = tokens.verify(Wallet().code(NOW_S), known(), instant())
     assert isinstance(claim, Credential)
     assert (claim.account_link, claim.products, claim.status_index) == (None, (), None)
+
+
+def test_a_ticket_says_for_how_many() -> None:
+    """Or leaves it to its product; whoever inspects the code sees both."""
+    tickets = Wallet(products=(("family", *LIFE, 5), ("park-annual", *LIFE)))
+    claim = tokens.verify(tickets.code(NOW_S), known(), instant())
+    assert isinstance(claim, Credential)
+    assert [one.persons for one in claim.products] == [5, None]
+    (told,) = [field.value for field in explained(tickets.code(NOW_S)).fields if field.name == "products"]
+    assert told == "family 1700000000–2200000000 for 5, park-annual 1700000000–2200000000"
 
 
 @pytest.mark.parametrize("algorithm", TokenAlgorithm)
@@ -145,6 +156,10 @@ EXPECTED = {
     "profile as an array": Reason.CLAIMS_MALFORMED,
     "products as a map": Reason.CLAIMS_MALFORMED,
     "a product as a map": Reason.CLAIMS_MALFORMED,
+    "a ticket for nobody": Reason.CLAIMS_MALFORMED,
+    "a ticket for true": Reason.CLAIMS_MALFORMED,
+    "a product of five": Reason.CLAIMS_MALFORMED,
+    "a product of two": Reason.CLAIMS_MALFORMED,
     "status as a map": Reason.CLAIMS_MALFORMED,
     "true for the generation time": Reason.MALFORMED,
     "longer than a token": Reason.MALFORMED,
@@ -382,13 +397,18 @@ def test_golden_refusals_keep_their_reasons() -> None:
 def test_golden_tokens_still_verify() -> None:
     """Tokens kept from an earlier version keep their meaning: the format has not moved."""
     golden = json.loads((Path(__file__).parent.parent / "golden" / "card_tokens.json").read_text())
-    for algorithm, one in golden.items():
+    for name, one in golden.items():
         row = CardTokenIssuer(
             issuer=one["issuer"],
             key_id=one["kid"],
-            algorithm=TokenAlgorithm(algorithm),
+            algorithm=TokenAlgorithm(name.partition(",")[0]),
             public_key=one["public_key"],
         )
         at = msgspec.structs.replace(instant(), utc_ms=one["at_s"] * 1000)
         claim = tokens.verify(bytes.fromhex(one["code"]), parameters(issuers=Issuers(card_token=(row,))), at)
         assert isinstance(claim, Credential)
+        held = [
+            [item.product, item.from_ms // 1000, item.until_ms // 1000, *([item.persons] if item.persons else [])]
+            for item in claim.products
+        ]
+        assert held == one["products"]

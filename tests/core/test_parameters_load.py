@@ -200,6 +200,20 @@ def test_a_key_of_a_suite_nobody_knows_yet_is_left_alone() -> None:
     assert found.office.keys[0].suite == "SM2-SM4"
 
 
+def test_a_ticket_is_for_somebody() -> None:
+    """Where a pass says for how many, it is for one at least, and no slip of the pen."""
+
+    def loaded(persons: int | None) -> int | None:
+        held = HeldProduct(product="family", from_ms=0, until_ms=NOW_MS, persons=persons)
+        (found,) = load(office(passes={ref("old"): (held,)}).files(NOW_MS)).passes_of[ref("old")]
+        return found.persons
+
+    assert [loaded(persons) for persons in (None, 1, 10_000)] == [None, 1, 10_000]
+    for persons in (0, 10_001):
+        with pytest.raises(ParametersError, match=r"links.*family"):
+            loaded(persons)
+
+
 def test_sizes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file or a list that would not fit is not unpacked."""
     monkeypatch.setattr(parameters_load, "LONGEST_STATUS_LIST", 1000)

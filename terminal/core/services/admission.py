@@ -86,7 +86,7 @@ def _free_of_charge(case: Case) -> Outcome:
 
 def _offer(case: Case, choice: pricing.Choice) -> Offer:
     """For how many, and what it costs: people left outside by an annulled grant come again as so many, and no more."""
-    product, persons = choice.product, choice.product.persons
+    product, persons = choice.product, _bought_for(case, choice.product)
     refused: Reason | None = None
     values: Values = {}
     left = history.left_over(case.history)
@@ -112,6 +112,13 @@ def _offer(case: Case, choice: pricing.Choice) -> Offer:
         effects=effects,
         refused=refused,
     )
+
+
+def _bought_for(case: Case, product: Product) -> int:
+    """For how many: the largest of what is held and good now; where that does not say, the product's own."""
+    named, at_ms = {condition.held for condition in product.who}, case.at.utc_ms
+    good = (one for one in rules.held(case) if one.product in named and one.from_ms <= at_ms <= one.until_ms)
+    return max((one.persons or product.persons for one in good), default=product.persons)
 
 
 def _good_until(case: Case, product: Product) -> dict[str, str]:
@@ -208,14 +215,15 @@ def is_right_way(case: Case, offer: Offer) -> Outcome | None:
 
 
 def within_quota(case: Case, offer: Offer) -> Outcome | None:
-    """So many people a window, whoever holds the code."""
+    """So many people a window, whoever holds the code; in proportion where a ticket is for more or fewer."""
     quota = offer.product.quota
     if quota is None or offer.reason is Reason.REENTRY:
         return None
     ledger = rules.payer_of(case).party(quota.scope).ledger
     window, name = _window(case, quota.period), f"quota:{offer.product.id}"
     used = next((one.count for one in ledger.sums if one.id == name and one.window == window), 0)
-    return rules.deny(case, Reason.QUOTA_USED) if used + offer.persons > quota.most else None
+    most = quota.most * _bought_for(case, offer.product) // offer.product.persons
+    return rules.deny(case, Reason.QUOTA_USED) if used + offer.persons > most else None
 
 
 def is_not_full(case: Case, offer: Offer) -> Outcome | None:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from terminal.core import accounts, cbor
-from terminal.core.model import Credential, HeldProduct, Holder, Medium, Reason, Ref, Value
+from terminal.core.model import MOST_PERSONS, Credential, HeldProduct, Holder, Medium, Reason, Ref, Value
 from terminal.core.parameters import CardTokenIssuer, ParameterSet, TokenAlgorithm
 from terminal.core.tokens import base45
 
@@ -211,8 +211,13 @@ def _holder(profile: dict[int, Any]) -> Holder:
 
 
 def _product(item: Any) -> HeldProduct:
-    name, from_s, until_s = _array(item, 3)
-    return HeldProduct(product=_text(name), from_ms=_number(from_s) * 1000, until_ms=_number(until_s) * 1000)
+    name, from_s, until_s, *more = _array(item)
+    return HeldProduct(
+        product=_text(name),
+        from_ms=_number(from_s) * 1000,
+        until_ms=_number(until_s) * 1000,
+        persons=_number(_array(more, 1)[0], 1, MOST_PERSONS) if more else None,
+    )
 
 
 def _status(item: Any) -> tuple[str, int]:

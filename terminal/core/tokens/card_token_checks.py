@@ -284,7 +284,8 @@ def explain(payload: bytes, parameters: ParameterSet, at: Instant, state: State 
 
 
 def _held(product: HeldProduct) -> str:
-    return f"{product.product} {product.from_ms // 1000}–{product.until_ms // 1000}"
+    for_whom = "" if product.persons is None else f" for {product.persons}"
+    return f"{product.product} {product.from_ms // 1000}–{product.until_ms // 1000}{for_whom}"
 
 
 def _fields(token: Token, claims: Claims | None) -> tuple[Field, ...]:

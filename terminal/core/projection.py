@@ -191,9 +191,15 @@ def _learnt(fact: DebitSettled) -> DebitEnded:
 
 
 def _emergency(entry: Entry) -> Anchor:
-    """When it was told of last; `line` says that a person's order lasts: a panel tells of its own again."""
+    """When it was told of last; `line` says that a person's order lasts, whatever a fire panel tells of its own."""
+    ordered = isinstance(entry.fact, EmergencyOrdered)
     lasts = isinstance(entry.fact, EmergencyOrdered) and entry.fact.on
-    return Anchor(id="emergency", first_ms=entry.at.utc_ms, last_ms=entry.at.utc_ms, line=LASTS if lasts else "")
+    return Anchor(
+        id="emergency" if ordered else "panel",
+        first_ms=entry.at.utc_ms,
+        last_ms=entry.at.utc_ms,
+        line=LASTS if lasts else "",
+    )
 
 
 LASTS = "lasts"  # an emergency a person ordered and nobody ended

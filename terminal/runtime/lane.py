@@ -418,7 +418,7 @@ class Lane:
 
     async def _gate_event(self, event: GateEvent) -> None:
         before = self.site.emergency
-        self.site.note_emergency(event.signal)
+        self.site.note_emergency(event.signal, self.rules.name)
         await self._passages.signal(event, self.site.instant(event.at))
         if self.site.emergency and not before:
             await self.tell(Show(reason=Reason.EMERGENCY))

@@ -22,6 +22,7 @@ from terminal.ports import Clock
 from terminal.runtime.journal import Journal
 
 DAY_MS = 86_400_000
+ORDERED = ""  # instead of a lane: an emergency a person ordered
 
 
 class Honoured(NamedTuple):
@@ -54,7 +55,7 @@ class Site:
         self.journal = journal
         self.parameters = parameters  # swapped whole, by one assignment
         self.clock = clock
-        self.emergency = False  # fire release: taps write nothing while it lasts, in every lane
+        self._emergencies: set[str] = set()  # lanes whose gate tells of one; ORDERED: a person said so
         self.stirred = asyncio.Event()  # an emergency began or ended
         self.on_emergency: list[Callable[[], None]] = []  # whoever has to show that it began, or is over
         self.closing = False  # the terminal is stopping: what was begun is finished, nothing new is begun
@@ -147,14 +148,22 @@ class Site:
         return msgspec.structs.replace(use, lane=found.lane, state=found.state)
 
     @property
+    def emergency(self) -> bool:
+        """Fire release: taps write nothing while it lasts, in every lane."""
+        return bool(self._emergencies)
+
+    @property
     def is_deaf(self) -> bool:
         """Whether nothing is decided now."""
         return self.emergency or self.closing
 
-    def note_emergency(self, signal: GateSignal) -> None:
-        """Fire release: taps write nothing while it lasts, in every lane of the site."""
+    def note_emergency(self, signal: GateSignal, of: str = ORDERED) -> None:
+        """One began or ended, by the gate of a lane or a person's order. A gate ends its own; a person ends it all."""
         if signal in (GateSignal.EMERGENCY_ON, GateSignal.EMERGENCY_OFF):
-            self.emergency = signal is GateSignal.EMERGENCY_ON
+            gone = {of} if of else self._emergencies
+            self._emergencies = (
+                self._emergencies | {of} if signal is GateSignal.EMERGENCY_ON else self._emergencies - gone
+            )
             self.stirred.set()
             for told in self.on_emergency:
                 told()

@@ -17,7 +17,7 @@ from terminal.core.entries import Alarm, DenialsSummed
 from terminal.core.items import Securing
 from terminal.core.library import Loan, ReaderNumber, Silence
 from terminal.core.loans import Circulated, Circulation
-from terminal.core.model import Reason, Verdict
+from terminal.core.model import GateSignal, Reason, Verdict
 from terminal.core.screen import Language, PageKind, Touch
 from terminal.ports import LibraryError, StoreFull
 from terminal.runtime.not_done import NotDone
@@ -165,9 +165,7 @@ async def test_nothing_is_half_way_through_while_everybody_leaves(desk: Desk) ->
     await desk.tap(card_of("amber"))
     desk.pad.lay("B-1")
     await asyncio.sleep(0.2)
-    site.emergency = True
-    for told in site.on_emergency:
-        told()
+    site.note_emergency(GateSignal.EMERGENCY_ON)
     await asyncio.sleep(5)
     assert desk.page.kind is PageKind.CLOSED
     async with asyncio.timeout(1):

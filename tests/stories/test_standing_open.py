@@ -119,6 +119,29 @@ async def test_ordered_by_a_person_it_stands_open_again_after_a_restart(park: Wo
 
 
 @park
+async def test_a_gate_ends_its_own_emergency_and_no_other(park: World) -> None:
+    """Neither another gate's nor a person's order, after a restart either; a person ends them all."""
+    await opened(park)
+    assert park.terminal is not None and park.terminal.commands is not None and park.terminal.site is not None
+    for lane in (park.front, park.rear):
+        lane.gate.signal(GateSignal.EMERGENCY_ON)
+    park.front.gate.signal(GateSignal.EMERGENCY_OFF)
+    await asyncio.sleep(0.1)
+    assert park.terminal.site.emergency and park.front.gate.stands_open
+    await park.terminal.commands.ask("7", "emergency", ["on", "smoke"])
+    park.rear.gate.signal(GateSignal.EMERGENCY_OFF)
+    await asyncio.sleep(0.1)
+    assert park.terminal.site.emergency and park.front.gate.stands_open
+    await park.restart()
+    assert park.terminal.site.emergency
+    park.rear.gate.signal(GateSignal.EMERGENCY_ON)
+    await asyncio.sleep(0.1)
+    assert (await park.terminal.commands.ask("8", "emergency", ["off", "a broken wire"])) == {"emergency": False}
+    await asyncio.sleep(0.1)
+    assert not park.front.gate.stands_open
+
+
+@park
 async def test_a_board_that_was_away_is_told_again(park: World) -> None:
     """Within a second or so of being back."""
     await opened(park)

@@ -130,7 +130,7 @@ def give_back(session: Session, barcode: str) -> Visit[Row]:
     """Take a book back, whoever brings it."""
     earlier = session.rows.get(barcode)
     if earlier is not None and earlier.said == Said(reason=Reason.BOOK_NOT_SECURED):
-        return (yield from _keep(session, _row(barcode, Reason.RETURNED, earlier.title)))
+        return (yield from _keep(session, session.unsecured[barcode]))
     missing = _not_whole(session, barcode)
     if missing is not None:
         return _row(barcode, missing)
@@ -166,8 +166,10 @@ def _returned(barcode: str, made: Return) -> Row:
 
 def _keep(session: Session, row: Row) -> Visit[Row]:
     """Put the security on, or call the book back: it must not leave again unnoticed."""
-    kept = yield from _secured(session, row.id, on=True)
-    return row if kept else Row(id=row.id, title=row.title, said=Said(reason=Reason.BOOK_NOT_SECURED))
+    if (yield from _secured(session, row.id, on=True)):
+        return row
+    session.unsecured[row.id] = row
+    return Row(id=row.id, title=row.title, said=Said(reason=Reason.BOOK_NOT_SECURED))
 
 
 # --------------------------------------------------------------------------- what both are made of

@@ -70,6 +70,7 @@ class Session:
     queue: list[str] = field(default_factory=list)  # put down or scanned, and not dealt with
     mode: PageKind = PageKind.RETURNING  # what becomes of a book: READER lends it, RETURNING takes it back
     dealt: dict[PageKind, dict[str, Row]] = field(default_factory=lambda: {kind: {} for kind in MODES})
+    unsecured: dict[str, Row] = field(default_factory=dict)  # taken back, called back: what was said of each
     said: Said | None = None
     offline: bool = False
     at: Instant | None = None  # of the last thing that happened

@@ -502,3 +502,29 @@ def test_the_same_card_on_the_same_vehicle() -> None:
     walked = History(same_party=(use(at_ms=NOW_MS - 10_000, passage=SENSOR),))
     judged = gate_case(credential=card, history=walked, passage=SENSOR, parameters=parameters(single))
     assert judge(judged).decision.reason is Reason.TOO_SOON
+
+
+@pytest.mark.parametrize(
+    ("sentence", "place", "held_out", "reason"),
+    [
+        ("an exit, with a trip", EXIT, purse(trip()), Reason.ALIGHTED_BY_CARD),
+        ("an exit, without one", EXIT, purse(), Reason.ALIGHTED_BY_CARD),
+        ("a door that is both, with a trip", BOTH, purse(trip()), Reason.ALIGHTED_BY_CARD),
+        (
+            "a door that is both, with a trip of elsewhere",
+            BOTH,
+            purse(trip(terminal=ELSEWHERE)),
+            Reason.NOT_ACCEPTED_HERE,
+        ),
+        ("a door that is both, without a trip", BOTH, purse(), Reason.NOT_ACCEPTED_HERE),
+        ("an entry", ENTRY, purse(), Reason.NOT_ACCEPTED_HERE),
+        ("a plain ride", CardPlace(), purse(), Reason.NOT_ACCEPTED_HERE),
+    ],
+)
+def test_hours_that_ended_on_the_way_keep_nobody_in(
+    sentence: str, place: CardPlace, held_out: Credential, reason: Reason
+) -> None:
+    """Until ten in the morning purses are taken; whoever boarded before gets off after."""
+    early = msgspec.structs.replace(OWN_USE, when=(Hours(start="00:00", end="10:00"),))
+    outcome = judge(case(place=place, credential=held_out, parameters=rules(products=(early,))))
+    assert outcome.decision.reason is reason, sentence

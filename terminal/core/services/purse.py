@@ -5,6 +5,7 @@ Laws of this file:
   operator's maximum, without any discount; then this tap is judged. Both amounts are told.
 - Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back. It
   holds for the same way only: who boarded is not let off for it, or the trip would stay open on the card.
+- Whoever is on board gets off, though no product fits any more: hours that ended on the way keep nobody in.
 - A purse is bearer money: only a block of the purse itself stops it, and only that one locks it on the card.
 """
 
@@ -65,11 +66,23 @@ def _listed(case: Case, purse_rules: PurseRules, reason: Reason) -> Outcome:
 
 
 def _product(case: Case, purse_rules: PurseRules) -> Product | None:
-    """The first of the purse's own products that fits here and now; hours and lines are the tariff's."""
+    """The first of the purse's own products that fits here and now; hours and lines are the tariff's. Whoever gets off
+    needs none that fits: what the way costs is the trip's.
+    """
     tariff = msgspec.structs.replace(case.parameters.tariff, products=purse_rules.products)
     payer = rules.payer_of(case)
     choice = pricing.choose(case.service, case.credential, rules.held(case), tariff, case.at, payer, case.where)
-    return None if choice is None else choice.product
+    if choice is not None:
+        return choice.product
+    here = pricing.products_here(case.service, tariff, case.where)
+    return here[0] if here and _gets_off(case, purse_rules) else None
+
+
+def _gets_off(case: Case, purse_rules: PurseRules) -> bool:
+    """Whether this tap ends a trip, or leaves by an exit."""
+    card, stage = case.credential.card, case.place.stage
+    on_board = card is not None and card.trip is not None and is_ours(card.trip, card, purse_rules, case)
+    return stage is Stage.EXIT or (stage is Stage.BOTH and on_board)
 
 
 # --------------------------------------------------------------------------- what stands before a debit

@@ -21,8 +21,10 @@ _FIRST_ASIDE = -(1 << 62)  # rows in quarantine that no entry has count up from 
 _CURABLE = f"reason IN ({','.join('?' * len(CURABLE))})"
 
 
-def mark(db: apsw.Connection, receipt: Receipt) -> int:
-    """Mark what a receipt covers; how many are newly marked. 0 where its hash is not ours."""
+def mark(db: apsw.Connection, receipt: Receipt, first: int, last: int) -> int:
+    """Mark what a receipt covers, from sequence `first` to `last` of it; how many are newly marked. 0 where its hash is
+    not ours.
+    """
     base = tables.first_row(db, receipt.epoch)
     if base is None or tables.hash_at(db, base + receipt.last - 1) != receipt.hash:
         return 0
@@ -30,13 +32,13 @@ def mark(db: apsw.Connection, receipt: Receipt) -> int:
     for refused in receipt.refused:
         row = base + refused.sequence - 1
         found = db.execute("SELECT data FROM entries WHERE row = ? AND receipt IS NULL", (row,)).fetchone()
-        if found is None or not receipt.first <= refused.sequence <= receipt.last:
+        if found is None or not first <= refused.sequence <= last:
             continue
         kept = (row, receipt.epoch, refused.sequence, kept_as(refused.reason, found[0]), found[0])
         db.execute("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?)", kept)
         db.execute("UPDATE entries SET receipt = 2 WHERE row = ?", (row,))
         marked += 1
-    rows = (base + receipt.first - 1, base + receipt.last - 1)
+    rows = (base + first - 1, base + last - 1)
     db.execute("UPDATE entries SET receipt = 1 WHERE row BETWEEN ? AND ? AND receipt IS NULL", rows)
     marked += db.changes()
     _note(db, *rows)

@@ -23,7 +23,7 @@ from drivers.store import receipts, recovery, salvage, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import connect
 from drivers.store.schema import migrate
-from drivers.store.writer import Writer
+from drivers.store.writer import WHEN_TIGHT, Writer
 from terminal.core import ledger
 from terminal.core.debit import Debit
 from terminal.core.entries import Draft, Entry, Head, Receipt, StoredEntry
@@ -31,7 +31,7 @@ from terminal.core.ledger import Ledger
 from terminal.core.loans import Waiting
 from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.core.time import not_before
-from terminal.ports import Clock, Store, StoreBroken, StoreInUse
+from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
 
 LOG_BYTES, CHUNK = 4 << 20, 1 << 16  # of 200 commits, with room for what rides along
 
@@ -134,8 +134,15 @@ class SqliteStore:
 
     async def settle(self, receipt: Receipt) -> int:
         """See the port."""
+        try:
+            return await self._settle(receipt, receipt.first, receipt.last)
+        except StoreFull:  # the whole of it did not fit into the ballast's place; a piece does
+            steps = range(receipt.first, receipt.last + 1, WHEN_TIGHT)
+            return sum([await self._settle(receipt, one, min(one + WHEN_TIGHT - 1, receipt.last)) for one in steps])
+
+    async def _settle(self, receipt: Receipt, first: int, last: int) -> int:
         writer = self._owner
-        count: int = await writer.do(lambda: writer.mark(receipt), adds=False)
+        count: int = await writer.do(lambda: writer.mark(receipt, first, last), adds=False)
         return count
 
     async def prune(self, before_ms: int) -> int:

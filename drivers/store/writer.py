@@ -49,9 +49,10 @@ from terminal.core.reissuing import reissue
 from terminal.ports import Clock, StoreBroken, StoreFull
 
 REISSUE_AT_ONCE = 100
-PRUNE_AT_ONCE, PRUNE_WHEN_TIGHT = 500, 20  # entries: a commit that fits into the ballast's place
+PRUNE_AT_ONCE = 500
+WHEN_TIGHT = 20  # entries pruned or marked at once: a commit that fits into the ballast's place
 CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
-LATEST_CHECKPOINT_COMMITS = 2000  # … and without one
+LATEST_CHECKPOINT_COMMITS = 500  # … and without one: what they add to the database has to fit into the ballast's place
 FLUSH_NS = 1_000_000_000
 FULL = "the journal's disk is full"
 
@@ -143,16 +144,16 @@ class Writer:
             receipts.release(self._db, row)
         return len(waiting)
 
-    def mark(self, receipt: Receipt) -> int:
-        """Mark what a receipt covers."""
-        marked = receipts.mark(self._db, receipt)
+    def mark(self, receipt: Receipt, first: int, last: int) -> int:
+        """Mark what a receipt covers, between two of its sequence numbers."""
+        marked = receipts.mark(self._db, receipt, first, last)
         self._draft = _less_unsent(self._draft, marked)
         return marked
 
     def prune(self, before_ms: int) -> int:
         """Forget some old receipted entries; the chain goes on from an anchor. On a full disk only a few at once."""
         self.projector.project(self._draft.row)  # what is pruned leaves the projection too
-        gone = tables.prune(self._db, before_ms, PRUNE_WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
+        gone = tables.prune(self._db, before_ms, WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
         self._made_room = gone > 0
         return gone
 
@@ -220,6 +221,8 @@ class Writer:
             return refused
         self.tight = True
         self._ballast.give()
+        if len(refused) < len(jobs):
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)  # the log's room besides, for receipts
         return refused + self._commit(_only_receipts(jobs))
 
     def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
@@ -252,14 +255,12 @@ class Writer:
 
     def _keep_house(self, quiet: bool) -> None:
         """Project and checkpoint when due, flush the head file once a second."""
+        if not self._ballast.lies:
+            self._checkpoint_after(1)  # first: what the projection takes would be missing for this
         if len(self.projector.tail.entries) >= (TAIL if quiet else LONG_TAIL):
             self._project_in_peace()
-        since = self.commits - self._checkpointed
-        due = LATEST_CHECKPOINT_COMMITS if not quiet else CHECKPOINT_COMMITS
-        if since >= due or (since and not self._ballast.lies):
-            self._checkpointed = self.commits
-            self._head_file.flush()
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
+        due = CHECKPOINT_COMMITS if quiet else LATEST_CHECKPOINT_COMMITS
+        self._checkpoint_after(due if self._ballast.lies else 1)
         if (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
@@ -269,11 +270,18 @@ class Writer:
             self.tight = not self._has_room()
             self.full = self.full and self._free_inside() < BALLAST_BYTES
 
+    def _checkpoint_after(self, commits: int) -> None:
+        """Checkpoint if so many commits were made since the last one that there was room for."""
+        if self.commits - self._checkpointed >= commits:
+            self._head_file.flush()
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
+
     def _checkpoint(self, mode: int) -> None:
         try:
             self._db.wal_checkpoint(mode=mode)
         except (apsw.FullError, apsw.BusyError):
             return  # tried again later; nothing that was promised depends on it
+        self._checkpointed = self.commits
 
     def _finish(self) -> None:
         """At stop: anchor, checkpoint, flush. A broken journal is left exactly as it is."""

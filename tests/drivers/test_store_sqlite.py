@@ -321,6 +321,22 @@ async def test_full_disk(small_disk: Path) -> None:
     assert not list((small_disk / "j").glob("damaged-*"))
 
 
+@pytest.mark.parametrize("waited_s", [0.0, 0.2])
+async def test_what_was_projected_on_a_full_disk_left_room_for_receipts(small_disk: Path, waited_s: float) -> None:
+    """Whatever the log holds besides, and whether house was kept meanwhile: the checkpoint comes first."""
+    for attempt in range(4):
+        store = SqliteStore(small_disk / "j", TestClock())
+        store.open("T1", at())
+        await fill(store, 0)
+        await asyncio.sleep(waited_s)  # long enough for what is done once nobody waits
+        while run := store.unsent(0, 500, 1 << 20):
+            first, last = run[0].name, run[-1].name
+            await store.settle(Receipt("T1", first.epoch, first.sequence, last.sequence, run[-1].hash))
+        assert store.head().unsent == 0, attempt
+        await store.close()
+        shutil.rmtree(small_disk / "j")
+
+
 @pytest.mark.parametrize("largest", ["the log", "the database"])
 async def test_a_journal_that_filled_its_disk_makes_room_by_itself(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch, largest: str

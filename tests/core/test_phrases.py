@@ -1,5 +1,7 @@
 """Words, tone and light: the table is whole, and keeps its laws."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -95,3 +97,11 @@ def test_a_sentence_without_its_value_is_not_said(values: dict[str, str]) -> Non
     shown = display(Reason.BORROWED, values)
     assert (shown.zh, shown.en) == ("借书成功", "Borrowed")
     assert display(Reason.BORROWED, {"due": "2027-01-01"}).en == "Borrowed. Due 2027-01-01"
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_what_is_spoken_has_no_figure_and_no_placeholder(reason: Reason) -> None:
+    """In both languages: figures differ from tap to tap, recordings do not."""
+    said = speech(reason)
+    assert said.zh and said.en
+    assert not re.search(r"[{}0-9¥]", said.zh + said.en)

@@ -27,5 +27,5 @@ async def test_a_disk_that_hangs_does_not_hold_up_stopping(tmp_path: Path) -> No
 def test_opening_on_hope_is_noticed() -> None:
     """The planted bug: a full disk is believed to have written."""
     only = {"phases": ("tap",), "families": ("write",), "faults": ("ENOSPC",)}
-    run = asyncio.run(faults.fail(plant="opens on hope", most=4, **only))
+    run = asyncio.run(faults.fail(plant="opens on hope", most=8, **only))
     assert run.found.opened_without_record > 0

@@ -158,7 +158,7 @@ async def test_a_dead_clock_at_the_start_begins_at_the_journal(bus: World) -> No
     bus.clock.error_ms, bus.clock.uncertainty_ms, bus.network.up = 0, 0, True
     await asyncio.sleep(2)
     assert await bus.front.show(Phone("birch").code(bus.now_s)) is Reason.PAID
-    assert alarms(bus)[-1] == "clock_jumped"
+    assert "clock_jumped" in alarms(bus)  # and that parameters of a week ago are old
     assert in_order(bus.written())
 
 

@@ -65,7 +65,10 @@ def head_office_counts_the_same_money(day: "Day") -> Iterator[str]:
 
 
 def every_fare_is_right(day: "Day") -> Iterator[str]:
-    """Head office counts each ride again from the tariff, in the order of riding; no cap is exceeded."""
+    """Head office counts each ride again from the tariff, in the order of riding; no cap is exceeded.
+
+    Whoever was let off in doubt is left to head office: that ride, and what it counts for later ones.
+    """
     tariff = plain(msgspec.to_builtins(day.recorded.tariff))
     records = [
         (terminal, data)
@@ -73,8 +76,12 @@ def every_fare_is_right(day: "Day") -> Iterator[str]:
         if _fact(data).get("debit") is None and _fact(data).get("service", "fare") == "fare"
     ]
     found = clear(records, tariff)
+    in_doubt = {name for name, entry in _entries(day.recorded) if entry["fact"].get("verdict") == "grant_in_doubt"}
+    left = set()
     for ride in found.rides:
-        if ride.stands and ride.due != ride.charged:
+        if ride.name in in_doubt and ride.due:
+            left.add(ride.party)
+        if ride.party not in left and ride.stands and ride.due != ride.charged:
             yield f"ride {ride.name[2]} costs {ride.due} fen and was charged {ride.charged}"
     for name, rule in tariff.get("accumulations", {}).items():
         sums: Counter[bytes] = Counter()

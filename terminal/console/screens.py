@@ -6,6 +6,7 @@ Laws of this file:
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from terminal.core.phrases import Display
 from terminal.ports import Clock
 
 
-class Newest:
+class Newest(ABC):
     """What has a newest version to wait for."""
 
     def __init__(self) -> None:
@@ -28,9 +29,9 @@ class Newest:
             await self._changed.wait()
         return self.version
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Everything the page draws."""
-        raise NotImplementedError
 
     def changed(self) -> None:
         """There is a newer one."""

@@ -178,6 +178,7 @@ class Commands:
         if last is None or last.name is None or age_ms(last.at_ms, now_ms) > VOID_WITHIN_MS:
             raise NotDone("nothing was charged in the last five minutes", "head office gives older charges back")
         await self._write(Voided(who=who, why=why, of=last.name))
+        self._site.latest = None  # "paid" is not true any more
         for lane in self._lanes.values():
             lane.forget_codes()
         return {"voided": _proof(last.name), "fen": last.amount_fen, "lane": last.lane}

@@ -29,7 +29,7 @@ from terminal.core.model import (
 from terminal.core.money import money
 from terminal.core.phrases import display
 from terminal.core.screen import Language
-from terminal.runtime.site import Latest
+from terminal.runtime.site import Latest, Site
 
 if TYPE_CHECKING:
     from terminal.runtime.card_doubts import Tap
@@ -127,12 +127,13 @@ def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committ
     )
 
 
-def latest_of(outcome: Outcome, lane: str, at: Instant, currency: str) -> Latest:
+def note_latest(site: Site, outcome: Outcome, lane: str, at: Instant) -> None:
     """The same, for the panel of whoever works here."""
     told = next((display(act.reason, act.values) for act in outcome.acts if isinstance(act, Show)), None)
     charge = outcome.charge
+    currency = site.parameters.tariff.currency
     paid = None if charge is None else Amount(minor=charge.amount_fen, currency=currency)
-    return Latest(
+    site.latest = Latest(
         at_ms=at.utc_ms,
         lane=lane,
         granted=outcome.decision.granted,

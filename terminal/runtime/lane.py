@@ -58,7 +58,7 @@ from terminal.ports import (
 from terminal.runtime.attention import Attention
 from terminal.runtime.card_doubts import Tap
 from terminal.runtime.card_path import CardParts, CardPath
-from terminal.runtime.decided import evidence_of, fact_of, latest_of, tell, unread, use_of
+from terminal.runtime.decided import evidence_of, fact_of, note_latest, tell, unread, use_of
 from terminal.runtime.denials import Denials
 from terminal.runtime.passage import Passages, Right
 from terminal.runtime.site import Site
@@ -141,6 +141,7 @@ class Lane:
         site = self.site
         if not outcome.decision.granted and await self._is_summed(outcome, at):
             await self._show(outcome)
+            note_latest(site, outcome, self.rules.name, at)
             return outcome
         with site.reserved(use):
             try:
@@ -150,15 +151,15 @@ class Lane:
                     entry = await site.journal.append(fact, at, evidence=evidence_of(fact, presentation))
             except StoreFull:
                 self._ask_again(presentation.reader)
-                opened = await self._unwritable(outcome, presentation)
-                self.cards.unwritten(fact, opened=opened)
+                self.cards.unwritten(fact, opened=await self._unwritable(outcome, presentation))
+                site.latest = None  # what stands on the panel would be somebody else's
                 return None
         self.decided += 1
         committed_s = site.clock.monotonic_s()
         heard = presentation if tap is None else msgspec.structs.replace(presentation, at=tap.last_heard())
         await self._act(outcome, entry, heard)
         tell(outcome, entry.name, presentation, committed_s)
-        site.latest = latest_of(outcome, self.rules.name, at, site.parameters.tariff.currency)
+        note_latest(site, outcome, self.rules.name, at)
         return outcome
 
     def _honoured(self, outcome: Outcome, tap: Tap | None) -> AbstractContextManager[None]:
@@ -324,9 +325,8 @@ class Lane:
         await self.tell(Show(reason=Reason.PASSAGE_EXPIRED))
 
     async def _show(self, outcome: Outcome, proof: str = "") -> None:
-        for act in outcome.acts:
-            if isinstance(act, Show):
-                await self.tell(act, proof)
+        for act in (act for act in outcome.acts if isinstance(act, Show)):
+            await self.tell(act, proof)
 
     async def tell(self, act: Show, proof: str = "") -> None:
         """A dark indicator never holds up the lane. `proof`: by which the entry is found again."""

@@ -156,6 +156,36 @@ async def test_was_this_card_charged_today(bus: World) -> None:
     assert len(bus.decisions(Verdict.REFER)) == 2
 
 
+def latest(world: World) -> Any:
+    assert world.terminal is not None and world.terminal.commands is not None
+    return world.terminal.commands.sheet().last
+
+
+@bus
+async def test_the_panel_tells_of_the_last_tap_and_of_no_other(bus: World) -> None:
+    """With its class; of a flood's denials too; of nothing once it was taken back, or could not be written."""
+    await driven(bus)
+    await ask(bus, "sign-on", "12")
+    assert latest(bus) is None
+    assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.BOARDED
+    assert (latest(bus).granted, latest(bus).reason, latest(bus).product) == (True, "boarded", "ordinary")
+    seen = set()
+    for number in range(12):  # more than a second's own entries
+        bus.front.reader.show(f"rubbish {number}".encode())
+        await asyncio.sleep(0.05)
+        assert (latest(bus).granted, latest(bus).reason) == (False, "unknown_format")
+        seen.add(latest(bus).at_ms)
+    assert len(seen) == 12
+    await bus.front.show(Phone("birch").code(bus.now_s))
+    assert latest(bus).granted
+    await ask(bus, "void", "wrong line")
+    assert latest(bus) is None
+    await bus.front.show(Phone("caro").code(bus.now_s))
+    bus.disk.full = True
+    await bus.front.show(Phone("dora").code(bus.now_s))
+    assert latest(bus) is None
+
+
 @bus
 async def test_a_voided_code_is_taken_again_at_once(bus: World) -> None:
     """The phone still lies there: silence is broken, the ride is paid once in the end."""

@@ -47,8 +47,12 @@ function draw() {
   if (told) byId("place").textContent = told;
   keys();
   const last = sheet.last;
-  if (!last) return;
-  byId("last").dataset.granted = String(last.granted);
+  byId("last").dataset.granted = last ? String(last.granted) : "";
+  if (!last) {
+    byId("words").textContent = "—";
+    byId("class").textContent = "";
+    return;
+  }
   byId("words").textContent = last.zh + " · " + last.en;
   const at = new Date(last.at_ms).toLocaleTimeString("en-GB");
   const persons = last.persons > 1 ? last.persons + " 人 persons" : "";

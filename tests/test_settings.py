@@ -101,6 +101,7 @@ WRONG: dict[str, tuple[str, str, str, str, str]] = {
     "unknown board": ('board = "dash"', 'board = "dsh"', "lanes.front.indicators[0]", "no board 'dsh'", "dash"),
     "board that is no name": ('board = "dash"', 'board = ["x"]', "lanes.front.indicators[0]", "board is", "NAME"),
     "board that is none": ('"board.modbus"', '"gate.none"', "boards.dash", "link", "known keys"),
+    "port that is none": ("[office]", "[console]\nport = 65536\n\n[office]", "console.port", "<= 65535", "config/"),
     "driver that is no board": (
         'driver = "board.modbus"\nlink = "serial:wires/board?baud=9600"',
         'driver = "gate.none"',

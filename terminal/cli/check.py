@@ -3,13 +3,17 @@
 Laws of this file:
 - One line a thing: what, ok or what is wrong, and what to try. All of them are asked, also after one has failed.
 - It opens no device and writes nothing but a probe file in the state directory: of a serial line it asks whether it
-  is there and may be opened, no more.
+  is there and may be opened, no more; a port is bound for a moment and never listened on.
 """
 
 import argparse
 import datetime
+import errno
 import functools
+import json
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +26,7 @@ from rich.text import Text
 
 from drivers.clock import SystemClock
 from terminal.cli import exit_codes
+from terminal.console.rules import ConsoleRules
 from terminal.core import sm2
 from terminal.core.model import PassageMode
 from terminal.core.parameters_load import ParametersError, load
@@ -34,14 +39,16 @@ from terminal.settings import load as load_settings
 
 PCSCD = "/run/pcscd/pcscd.comm"
 SOON = datetime.timedelta(days=30)
+STATUS_S = 5.0  # a status this young is a running terminal's: it is written twice a second
 
 
 class Line(NamedTuple):
-    """One thing that was checked. `wrong` is empty when it is well."""
+    """One thing that was checked. `wrong` is empty when it is well; `well` is what is said then."""
 
     what: str
     wrong: str = ""
     hint: str = ""
+    well: str = "ok"
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -71,6 +78,8 @@ def check(settings: Settings) -> Iterator[Line]:
     yield _certificate(settings)
     gates: dict[str, Gate] = {}
     yield from _devices(settings, gates)
+    if settings.console is not None:
+        yield _console(settings.console, Path(settings.terminal.state_dir))
     yield from _library(settings)
     yield from _parameters(settings, gates)
 
@@ -172,6 +181,39 @@ def _serial(device: Device) -> Iterator[Line]:
         yield Line(what)
 
 
+def _console(rules: ConsoleRules, state_dir: Path) -> Line:
+    """Whether the pages' address can be had. In use by this very terminal, which is running, is well."""
+    what = f"console http://{rules.host}:{rules.port}/"
+    try:
+        of_host = (rules.host or None, rules.port, 0, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in socket.getaddrinfo(*of_host):
+            with socket.socket(family, kind, protocol) as probe:  # made as the terminal's own is
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        if getattr(error, "errno", 0) != errno.EADDRINUSE:
+            hint = "host in [console] is an address of this machine; its port is above 1023"
+            return Line(what, str(getattr(error, "strerror", error)), hint)
+        if _serves(state_dir, rules):
+            return Line(what, well="in use: by this terminal, which is running")
+        hint = f"`ss -ltnp 'sport = :{rules.port}'` says by which process: end it, or change port in [console]"
+        return Line(what, "in use: is another terminal running?", hint)
+    return Line(what)
+
+
+def _serves(state_dir: Path, rules: ConsoleRules) -> bool:
+    """Whether the terminal of this state directory says now that its pages are there."""
+    path = state_dir / "status.json"
+    try:
+        age_s = time.time() - path.stat().st_mtime
+        address = json.loads(path.read_bytes())["console"]["address"]
+    except (OSError, ValueError, KeyError, TypeError):  # none; none of ours
+        return False
+    return abs(age_s) < STATUS_S and address == f"http://{rules.host}:{rules.port}/"
+
+
 def _files(office: Device) -> Iterator[Line]:
     """The CA's certificate and our key; our own certificate is looked at more closely."""
     for key, names in (("ca", "head office's CA"), ("key", "the key of this terminal's certificate")):
@@ -255,6 +297,7 @@ def _parameters(settings: Settings, gates: dict[str, Gate]) -> Iterator[Line]:
 def _print(lines: list[Line]) -> None:
     table = Table("what", "", "what to try")
     for line in lines:
-        result = Text(line.wrong, "red") if line.wrong else Text("ok", "green")  # not markup: [lanes.east] is a section
+        # not markup: [lanes.east] is a section
+        result = Text(line.wrong, "red") if line.wrong else Text(line.well, "green")
         table.add_row(Text(line.what), result, Text(line.hint if line.wrong else ""))
     Console().print(table)

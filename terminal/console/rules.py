@@ -5,7 +5,9 @@ Laws of this file:
 - Nobody but this machine is served unless a site says so; kiosks and the panel never to anybody else.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from terminal.core.model import Value
 
@@ -14,7 +16,7 @@ class ConsoleRules(Value, frozen=True, forbid_unknown_fields=True):
     """`[console]`: screens for a browser on this machine."""
 
     host: str = "127.0.0.1"  # the address to listen on
-    port: int = 8600  # 0: any that is free; status.json says which
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8600  # 0: any that is free; status.json says which
     names: tuple[str, ...] = ()  # by which browsers may call it besides this machine's own: "display-7.local"
     language: Literal["both", "zh", "en"] = "both"
     panel: bool = False  # the page a driver or attendant works with; whoever may open a browser here may ask then

@@ -101,9 +101,10 @@ class Console:
             server = await asyncio.get_running_loop().create_server(
                 door, self._rules.host, self._rules.port, backlog=16, reuse_address=True
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # such as a host with two dots in a row
             hint = "another program has this port, or the host is not this machine's: change [console]"
-            raise DeviceError(f"{self._rules.host}:{self._rules.port}: {error.strerror}", hint=hint) from error
+            why = getattr(error, "strerror", error)
+            raise DeviceError(f"{self._rules.host}:{self._rules.port}: {why}", hint=hint) from error
         self.port = server.sockets[0].getsockname()[1]
         self._guard.bound(self.port)
         async with server, asyncio.TaskGroup() as tasks:

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -245,3 +246,41 @@ def test_it_runs_without_a_reader_and_without_head_office_and_stops_when_told(si
     assert (process.returncode, b"Traceback" in errors) == (0, False)
     verified = terminal("journal", "verify", str(site.parent / "bus" / "journal"))
     assert verified.returncode == 0, verified.stderr.decode()
+
+
+def on_the_console(config: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The row of the port that `terminal check` prints."""
+    monkeypatch.setenv("COLUMNS", "400")  # no line is folded
+    out = terminal("check", str(config)).stdout.decode()
+    (row,) = (line for line in out.splitlines() if line.startswith("│ console http://"))
+    return row
+
+
+def test_check_says_who_has_the_pages_port(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free; the terminal's own while it runs; and another's, with what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        with site.open("a", encoding="utf-8") as file:
+            file.write(f"\n[console]\nport = {port}\n")
+        row = on_the_console(site, monkeypatch)
+        assert "in use: is another terminal running?" in row and f"sport = :{port}" in row and "[console]" in row
+    assert on_the_console(site, monkeypatch).split("│")[2].strip() == "ok"
+    process = started(site)
+    try:
+        status_file = site.parent / "bus" / "status.json"
+        for _ in range(300):
+            if status_file.exists() and json.loads(status_file.read_bytes())["console"]["address"]:
+                break
+            time.sleep(0.1)  # another process's file: there is no event
+        assert "in use: by this terminal, which is running" in on_the_console(site, monkeypatch)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    with socket.create_server(("127.0.0.1", port)):  # the status it left says so still, and is of another time
+        past = time.time() - 60
+        os.utime(status_file, (past, past))
+        assert "is another terminal running?" in on_the_console(site, monkeypatch)
+    text = site.read_text(encoding="utf-8")
+    for host in ("192.0.2.1", "no-such-host.invalid", "two..dots"):  # of nobody here
+        site.write_text(text.replace("[console]\n", f'[console]\nhost = "{host}"\n'), encoding="utf-8")
+        assert "is an address of this machine" in on_the_console(site, monkeypatch)

@@ -15,6 +15,7 @@ from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from terminal.console import guard, pages, server
+from terminal.console.rules import ConsoleRules
 from terminal.console.touch import Touched
 from terminal.core.model import Reason
 from terminal.core.phrases import display
@@ -301,6 +302,13 @@ async def test_a_port_that_is_taken_is_the_technicians(tmp_path: object) -> None
     async with served() as one:
         with pytest.raises(DeviceError, match="another program has this port"):
             await _second(one)
+
+
+async def test_a_host_that_is_no_name_is_the_technicians() -> None:
+    """The same, where the resolver will not even be asked."""
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(DeviceError, match=r"two\.\.dots:0: "):
+            await Served(ConsoleRules(host="two..dots", port=0)).console.run()
 
 
 def _stream(one: Served) -> str:

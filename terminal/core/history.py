@@ -8,6 +8,7 @@ Laws of this file:
   passage stays used.
 - Pending reservations are part of history: the caller passes them among `uses`.
 - A use written while the clock ran ahead still bars its code; of its age nothing is known (time.py, `age_ms`).
+- Pass-back is of one run: who rode here before the vehicle turned round rides anew (`_inside`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -99,36 +100,37 @@ def unwalked(credential: Credential, history: History, lane: str, at: Instant, h
     return newest if waits_here or newest.state in (UseState.ANNULLED, UseState.UNKNOWN) else None
 
 
-def grants_inside(
-    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
-) -> int:
-    """How many grants this party already had inside the pass-back window, by the product's own scope."""
-    return sum(1 for _ in _inside(pass_back, credential, account, history, at))
-
-
 def rides_along(
     pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant, run_ms: int
 ) -> bool:
     """Whether this party rides on this run already, which began then: whoever taps now is a companion."""
-    return any(use.at_ms >= run_ms for use in _inside(pass_back, credential, account, history, at))
+    return any(_inside(pass_back, credential, account, history, at, run_ms))
 
 
-def too_soon(pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant) -> bool:
-    """Whether this party has used up itself and its companions for now."""
+def too_soon(
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant, run_ms: int
+) -> bool:
+    """Whether this party has used up itself and its companions for now, on the run that began then (0: no run)."""
     if pass_back.window_s <= 0:
         return False
-    return grants_inside(pass_back, credential, account, history, at) > pass_back.companions
+    return sum(1 for _ in _inside(pass_back, credential, account, history, at, run_ms)) > pass_back.companions
 
 
 def _inside(
-    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant
+    pass_back: PassBack, credential: Credential, account: Ref | None, history: History, at: Instant, run_ms: int
 ) -> Iterator[Use]:
-    """The party's grants inside the window for which somebody stands charged."""
+    """The party's grants inside the window, and on this run, for which somebody stands charged.
+
+    A run that began in the future was written while the clock ran ahead: nothing says what came before it, so the
+    window alone counts.
+    """
     by_account = pass_back.scope is PassBackScope.ACCOUNT
+    since_ms = run_ms if age_ms(run_ms, at.utc_ms) < UNKNOWN_AGE_MS else 0
     for use in history.same_party:
         young = age_ms(use.at_ms, at.utc_ms) < pass_back.window_s * 1000
         mine = _same_medium(credential, use) or (by_account and _same_account(account, use))
-        if young and mine and use.persons_charged > 0 and use.state is not UseState.UNKNOWN:
+        charged = use.persons_charged > 0 and use.state is not UseState.UNKNOWN
+        if young and mine and charged and use.at_ms >= since_ms:
             yield use
 
 

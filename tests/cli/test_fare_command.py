@@ -196,3 +196,5 @@ def test_a_companion_is_the_same_ride_again(city: str, capsys: pytest.CaptureFix
     assert [tap["fen"] for tap in taps] == [200, 200, 100]
     assert any("companion" in told for told in why(taps[1]))
     assert [tap["reason"] for tap in explained(capsys, LONDON, *["2026-03-02T08:00=24"] * 2)] == ["paid", "too_soon"]
+    on_the_way_back = explained(capsys, LONDON, "2026-03-02T08:00=24", "2026-03-02T08:09=24")
+    assert [(tap["reason"], tap["fen"]) for tap in on_the_way_back] == [("paid", 175), ("transfer", 0)]

@@ -187,6 +187,27 @@ ROWS: list[tuple[str, list[dict[str, Any]], dict[str, Any], Reason, int | None]]
     ("at the rear door, too", [tap(0)], tap(0.2, lane="rear"), Reason.PAID, 200),
     ("one companion too many", [tap(0), tap(0.1), tap(0.2)], tap(0.3), Reason.COMPANIONS_USED, None),
     ("a student brings nobody", [tap(0, **STUDENT)], tap(1, **STUDENT), Reason.TOO_SOON, None),
+    (
+        "on the way back a student rides anew, however soon",
+        [tap(0, **STUDENT)],
+        tap(5, run=START + 4 * MINUTE_MS, **STUDENT),
+        Reason.PAID,
+        100,
+    ),
+    (
+        "and brings nobody there either",
+        [tap(0, **STUDENT), tap(5, run=START + 4 * MINUTE_MS, **STUDENT)],
+        tap(6, run=START + 4 * MINUTE_MS, **STUDENT),
+        Reason.TOO_SOON,
+        None,
+    ),
+    (
+        "companions of the way there take nobody's place on the way back",
+        [tap(0), tap(0.1), tap(0.2)],
+        tap(5, run=START + 4 * MINUTE_MS),
+        Reason.TRANSFER,
+        100,
+    ),
     ("a student's next ride", [tap(0, **STUDENT)], tap(11, **STUDENT), Reason.PAID, 100),
     (
         "the other phone of the account rides along",

@@ -86,6 +86,7 @@ def test_repeat_is_question(sentence: str, earlier: dict[str, Any], lane: str, e
     assert history.repeat_is_question(use(**earlier), lane) is expected, sentence
 
 
+DAY_MS = 86_400_000
 OWN = PassBack(window_s=600)
 THREE = PassBack(window_s=600, companions=2)
 BY_MEDIUM = PassBack(window_s=600, companions=0, scope=PassBackScope.MEDIUM)
@@ -112,7 +113,28 @@ PHONE: dict[str, Any] = {"name": None, "medium": ref("phone"), "account": ref("a
 def test_too_soon(sentence: str, pass_back: PassBack, earlier: list[object], expected: bool) -> None:
     """Pass-back is a function of product, party and what stands charged."""
     past = History(same_party=tuple(earlier))  # type: ignore[arg-type]  # rows of the table
-    assert history.too_soon(pass_back, credential(), ref("account"), past, instant()) is expected, sentence
+    assert history.too_soon(pass_back, credential(), ref("account"), past, instant(), 0) is expected, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "pass_back", "earlier", "run_ms", "expected"),
+    [
+        ("on the same run", OWN, [use(at_ms=NOW_MS - 5000)], NOW_MS - 60_000, True),
+        ("in the moment in which it began", OWN, [use(at_ms=NOW_MS - 5000)], NOW_MS - 5000, True),
+        ("before the bus turned round", OWN, [use(at_ms=NOW_MS - 5000)], NOW_MS - 4999, False),
+        ("once on the way there, once on the way back", OWN, [use(), use(at_ms=NOW_MS - 5000)], NOW_MS - 1000, True),
+        ("companions of the way there", THREE, [use(at_ms=NOW_MS - 5000)] * 3, NOW_MS - 1000, False),
+        ("the other lane's tap crossed the driver's turn", OWN, [use(at_ms=NOW_MS - 5000)], NOW_MS + 2000, False),
+        ("the run began while the clock ran ahead", OWN, [use(at_ms=NOW_MS - 5000)], NOW_MS + DAY_MS, True),
+    ],
+)
+def test_pass_back_is_of_one_run(
+    sentence: str, pass_back: PassBack, earlier: list[object], run_ms: int, expected: bool
+) -> None:
+    """Whoever rode before the vehicle turned round rides anew, however soon."""
+    past = History(same_party=tuple(earlier))  # type: ignore[arg-type]  # rows of the table
+    found = history.too_soon(pass_back, credential(), ref("account"), past, instant(), run_ms)
+    assert found is expected, sentence
 
 
 @pytest.mark.parametrize(
@@ -121,6 +143,7 @@ def test_too_soon(sentence: str, pass_back: PassBack, earlier: list[object], exp
         ("no window, nobody comes along", PassBack(window_s=0), [use()], 0, False),
         ("on board since a moment ago", THREE, [use(at_ms=NOW_MS - 5000)], NOW_MS - 60_000, True),
         ("on board before the bus turned round", THREE, [use(at_ms=NOW_MS - 5000)], NOW_MS - 1000, False),
+        ("since the clock ran ahead", THREE, [use(at_ms=NOW_MS - 5000)], NOW_MS + DAY_MS, True),
         ("after the window", THREE, [use(at_ms=NOW_MS - 600_000)], 0, False),
         ("taken back", THREE, [use(state=UseState.ANNULLED, annulled_persons=1)], 0, False),
         ("by account: the linked card is on board", OWN, [use(**PHONE)], 0, True),
@@ -132,9 +155,6 @@ def test_rides_along(sentence: str, pass_back: PassBack, earlier: list[object], 
     past = History(same_party=tuple(earlier))  # type: ignore[arg-type]  # rows of the table
     found = history.rides_along(pass_back, credential(), ref("account"), past, instant(), run_ms)
     assert found is expected, sentence
-
-
-DAY_MS = 86_400_000
 
 
 @pytest.mark.parametrize("ahead_ms", [61_000, DAY_MS, 365 * DAY_MS])

@@ -256,6 +256,24 @@ def boarded(state: UseState, seconds_ago: int = 40) -> History:
             Reason.TOO_SOON,
         ),
         (
+            "own use only, on the way back: a new ride",
+            {
+                "history": paid(at_ms=NOW_MS - 61_000),
+                "parameters": rules(products=(OWN_USE,)),
+                "where": Where(vehicle="bus-1", run=NOW_MS - 30_000),
+            },
+            Reason.PAID_BY_CARD,
+        ),
+        (
+            "and a minute has not gone by: did it work?",
+            {
+                "history": paid(),
+                "parameters": rules(products=(OWN_USE,)),
+                "where": Where(vehicle="bus-1", run=NOW_MS - 5_000),
+            },
+            Reason.ALREADY_PAID,
+        ),
+        (
             "companions used up",
             {"history": History(same_party=(use(at_ms=NOW_MS - 61_000),) * 4)},
             Reason.COMPANIONS_USED,

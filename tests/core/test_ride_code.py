@@ -285,6 +285,17 @@ def test_explaining_with_state_judges_all_eighteen() -> None:
         assert {found[17], found[18]} == {expected}
 
 
+def test_explaining_pass_back_knows_the_run() -> None:
+    """What was ridden before the bus turned round is on another run."""
+    phone, known = Phone(), with_issuer()
+    claim = tokens.verify(phone.code(NOW_S), known, instant())
+    assert isinstance(claim, Credential)
+    past = History(same_party=(use("other", medium=claim.medium_refs[0]),) * 4)
+    for run_ms, expected in ((0, Result.FAIL), (NOW_S * 1000, Result.FAIL), (NOW_S * 1000 + 1, Result.PASS)):
+        found = results(phone.code(NOW_S), State(service="fare", history=past, run_ms=run_ms))
+        assert found[18] is expected
+
+
 def test_explaining_names_a_block() -> None:
     """A blocked account fails check 16, by the scopes of the service's product; by any where none is named."""
     known = with_issuer()

@@ -189,6 +189,18 @@ def test_london_one_card_is_one_person() -> None:
     assert _london(riding, first + 20 * MINUTE_MS) == 0
 
 
+def test_london_the_same_bus_on_its_way_back() -> None:
+    """Two minutes after it turned round, nine after the first touch: another bus of the hour, once."""
+    riding = Riding(published("london-bus"))
+    first = local_ms("2026-03-02 08:00", LONDON)
+    there = Where(vehicle="LTZ1", line="24", direction="up", run=first - 30 * MINUTE_MS)
+    back = Where(vehicle="LTZ1", line="24", direction="down", run=first + 7 * MINUTE_MS)
+    taps = ((0, there), (6, there), (9, back), (12, back))
+    told = [riding.tap(first + minute * MINUTE_MS, where=where) for minute, where in taps]
+    assert [one.decision.reason for one in told] == [Reason.PAID, Reason.TOO_SOON, Reason.TRANSFER, Reason.TOO_SOON]
+    assert fen(told[2]) == 0
+
+
 def test_london_a_ride_after_the_hour_begins_a_new_one() -> None:
     """From the first touch, not from the last."""
     riding = Riding(published("london-bus"))

@@ -120,6 +120,29 @@ async def test_turning_round_is_a_new_run(bus: World) -> None:
 
 
 @bus
+async def test_the_same_bus_on_its_way_back_is_a_new_ride(bus: World) -> None:
+    """London lets nobody pass a card back within ten minutes; on the way back its holder rides on the free hour. So
+    after a power cut, too, and the entries say which run each ride was on.
+    """
+    assert bus.terminal is not None and bus.terminal.site is not None
+    await under(bus, file("london-bus"), bus.terminal.site.where)
+    await ask(bus, "sign-on", "24")
+    phone = Phone("amber")
+    assert await bus.front.show(phone.code(bus.now_s)) is Reason.PAID
+    await asyncio.sleep(150)
+    assert await bus.rear.show(phone.code(bus.now_s)) is Reason.TOO_SOON
+    await ask(bus, "turn")
+    assert await bus.rear.show(phone.code(bus.now_s - 1)) is Reason.TRANSFER
+    await bus.restart()
+    await asyncio.sleep(150)
+    assert await bus.front.show(phone.code(bus.now_s)) is Reason.TOO_SOON
+    there, back = (fact.where for fact in bus.decisions(Verdict.GRANT))
+    assert (there.direction, back.direction) == ("up", "down")
+    assert there.run < back.run
+    assert bus.charged_fen() == 175
+
+
+@bus
 async def test_fare_keys(bus: World) -> None:
     """Without a key nobody can pay; the key holds for whoever boards."""
     bus.head.tariff = Tariff(

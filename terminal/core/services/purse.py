@@ -120,7 +120,7 @@ def _barred(case: Case, product: Product) -> Outcome | None:
         return None  # the card's own trip says what this tap is
     if any(use.state is UseState.RESERVED for use in case.history.same_party):
         return rules.deny(case, Reason.TOO_SOON)  # it waits at another gate
-    if history.too_soon(product.pass_back, case.credential, case.account, case.history, case.at):
+    if history.too_soon(product.pass_back, case.credential, case.account, case.history, case.at, case.where.run):
         return rules.deny(case, Reason.COMPANIONS_USED if product.pass_back.companions else Reason.TOO_SOON)
     return None
 

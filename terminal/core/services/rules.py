@@ -174,13 +174,13 @@ def gate_is_free(case: Case, offer: Offer) -> Outcome | None:
 
 
 def not_too_soon(case: Case, offer: Offer) -> Outcome | None:
-    """Check 18: pass-back, by the product's own rule: so many companions, or own use only. Whoever was left outside
-    comes again on the same code, unless the party entered on another one meanwhile.
+    """Check 18: pass-back, by the product's own rule and on this run: so many companions, or own use only. Whoever
+    was left outside comes again on the same code, unless the party entered on another one meanwhile.
     """
     pass_back, known = offer.product.pass_back, case.history
     if history.left_over(known) is not None:
         known = history.of_other_codes(known)
-    if not history.too_soon(pass_back, case.credential, case.account, known, case.at):
+    if not history.too_soon(pass_back, case.credential, case.account, known, case.at, case.where.run):
         return None
     return deny(case, Reason.COMPANIONS_USED if pass_back.companions else Reason.TOO_SOON)
 

@@ -76,6 +76,7 @@ class State(Value, frozen=True):
     service: str | None = None
     history: History | None = None
     account: Ref | None = None
+    run_ms: int = 0  # when this run of the line began; 0: on none
 
 
 class Explanation(Value, frozen=True):
@@ -116,5 +117,5 @@ def not_too_soon(held: Credential, product: Product | None, state: State, at: In
     """By the product's pass-back."""
     if state.history is None or product is None:
         return NOT_APPLICABLE
-    soon = history.too_soon(product.pass_back, held, state.account, state.history, at)
+    soon = history.too_soon(product.pass_back, held, state.account, state.history, at, state.run_ms)
     return Reason.TOO_SOON if soon else None

@@ -104,11 +104,13 @@ def _find(options: argparse.Namespace, db: apsw.Connection) -> int:
 
 
 def as_line(entry: Entry) -> str:
-    """One entry for a person: number, time, kind, what it says."""
+    """One entry for a person: number, time, kind, by which parameters it was judged, what it says."""
     when = datetime.fromtimestamp(entry.at.utc_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields = as_json(entry)["fact"]
     fields.pop("type")
-    said = " ".join(f"{name}={_short(value)}" for name, value in fields.items() if name != "evidence")
+    evidence = fields.pop("evidence", None)
+    by = "" if evidence is None else f"v{evidence['parameter_version']} "
+    said = by + " ".join(f"{name}={_short(value)}" for name, value in fields.items())
     sealed = "" if entry.sealed is None else f" [sealed, {len(entry.sealed.data)} bytes, key {entry.sealed.key}]"
     return f"{entry.name.epoch.hex()}/{entry.name.sequence:<8} {when}  {kind_of(entry.fact):<12} {said}{sealed}"
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from drivers.store.sqlite import SqliteStore
 from terminal.cli import exit_codes, journal
@@ -33,20 +34,25 @@ async def directory(tmp_path: Path) -> Path:
     await store.settle(Receipt(terminal="T1", epoch=run[0].name.epoch, first=1, last=3, hash=run[-1].hash))
     await store.begin_epoch("test", at())
     await store.append(draft(decided("anna")))
-    await store.append(Draft(fact=decided("bert"), at=at(), sealed=Sealed(key=1, nonce=1, data=b"SECRET")))
+    bert = decided("bert")
+    bert = replace(bert, evidence=replace(bert.evidence, parameter_version=7))
+    await store.append(Draft(fact=bert, at=at(), sealed=Sealed(key=1, nonce=1, data=b"SECRET")))
     await store.close()
     return place
 
 
 def test_show(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every entry is one line; evidence shows as sealed."""
+    """Every entry is one line; a decision's says by which parameters, and what is sealed shows as that."""
     assert call("show", directory) == exit_codes.OK
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10 and "[sealed, 6 bytes, key 1]" in lines[-1]
+    assert "  decision     v7 lane=" in lines[-1]
+    assert [" v1 lane=" in line for line in lines[:-1]] == ["  decision " in line for line in lines[:-1]]
     assert call("show", "--json", "--last", 2, directory) == exit_codes.OK
     values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [value["name"]["sequence"] for value in values] == [3, 4]
     assert values[1]["sealed"] == {"key": 1, "bytes": 6}
+    assert values[1]["fact"]["evidence"]["parameter_version"] == 7
     assert values[1]["fact"]["charge"]["amount_fen"] == 200
 
 

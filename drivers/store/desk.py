@@ -33,6 +33,7 @@ class Job(NamedTuple):
     work: Callable[[], Any]
     future: "asyncio.Future[Any]"
     adds: bool  # whether it adds entries: refused while the disk is full
+    beside: bool  # whether it works on the tables, and not by adding entries alone
 
 
 class Outcome(NamedTuple):

@@ -13,6 +13,7 @@ import os
 import struct
 from pathlib import Path
 
+from drivers.store import room
 from terminal.core.model import EntryName
 
 SLOT = 512  # one sector
@@ -38,11 +39,11 @@ class HeadFile:
         return name, digest
 
     def write(self, name: EntryName, digest: bytes) -> None:
-        """Put the new head into the older slot."""
-        self._counter += 1
-        body = _BODY.pack(_MARK, self._counter, name.epoch, name.sequence, digest)
-        os.pwrite(self._fd, body + hashlib.sha256(body).digest(), self._counter % 2 * SLOT)
-        self._unflushed = True
+        """Put the new head into the older slot. Where even that needs room and there is none, it stays as it was."""
+        counter = self._counter + 1
+        body = _BODY.pack(_MARK, counter, name.epoch, name.sequence, digest)
+        if room.write(self._fd, body + hashlib.sha256(body).digest(), counter % 2 * SLOT):
+            self._counter, self._unflushed = counter, True
 
     def flush(self) -> None:
         """Make what was written durable. Raises OSError, also when the file is no longer in its directory."""

@@ -7,6 +7,8 @@ Laws of this file:
 - A refused entry goes to quarantine with its reason; what issuing again cures stays there until it was.
 """
 
+from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Any
 
 import apsw
@@ -55,16 +57,23 @@ def without(db: apsw.Connection, from_row: int, limit: int) -> tuple[int, int]:
 
 
 def unsent(
-    db: apsw.Connection, from_row: int, limit: int, max_bytes: int, *, receipted: bool = False
+    db: apsw.Connection,
+    from_row: int,
+    limit: int,
+    max_bytes: int,
+    newest: Sequence[StoredEntry] = (),
+    *,
+    receipted: bool = False,
 ) -> list[StoredEntry]:
     """The oldest run of one epoch from `from_row` on, without a receipt or, if asked, with; one entry at least.
 
-    It looks at every row until it has one: `without` knows where to begin.
+    It looks at every row until it has one: `without` knows where to begin. `newest` are those behind the tables'.
     """
     wanted = "WHERE e.row >= ?" if receipted else "WHERE e.receipt IS NULL AND e.row >= ?"
     run: list[StoredEntry] = []
     size = 0
-    for stored in tables.entries(db, f"{wanted} ORDER BY e.row LIMIT ?", from_row, limit):
+    stand = tables.entries(db, f"{wanted} ORDER BY e.row LIMIT ?", from_row, limit)
+    for stored in islice(chain(stand, newest), limit):
         size += len(stored.data)
         follows = not run or (run[-1].name.epoch == stored.name.epoch and run[-1].row + 1 == stored.row)
         if not follows or (run and size > max_bytes):

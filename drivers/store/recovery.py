@@ -4,24 +4,30 @@ Laws of this file:
 - Looking comes before touching: the files are examined through a read-only connection, before SQLite may recover,
   checkpoint or migrate anything. Any exception counts as damage.
 - Before the first gate opens the newest entries are verified, at least all behind the last anchor: chain, columns,
-  the runs of what has a receipt, the projection. The rest is verified while the terminal runs (walk.py).
+  the runs of what has a receipt, the projection; and what the tail file holds behind them. The rest is verified while
+  the terminal runs (walk.py).
 - Whoever finds damage while the terminal runs leaves a mark: the next start believes it and salvages.
 """
 
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 import msgspec
 
-from drivers.store import agreement, schema, tables
+from drivers.store import agreement, schema, tables, tail_file
+from drivers.store.room import lay_out, lend
 from terminal.core import projection
-from terminal.core.entries import BadEntry, Entry, Head, advance, check_link
+from terminal.core.entries import BadEntry, Entry, Head, StoredEntry, advance, check_link
 from terminal.core.model import EntryName, Use
 
-DATABASE, LOG, SHARED, HEAD = "journal.db", "journal.db-wal", "journal.db-shm", "journal.head"
+DATABASE, LOG, SHARED = "journal.db", "journal.db-wal", "journal.db-shm"
+TAIL_FILE, HEAD = "journal.tail", "journal.head"
+INDEX_BYTES = 1 << 15  # the least it is (sqlite.org/walformat.html, 2.2)
 SUSPECT = "suspect"  # a mark, with the reason in it: the next start salvages
 DAMAGED = 86  # how the walk ends on damage: not Python's own 1 or 2, not a shell's, not a signal's
 VERIFIED_AT_START = 5000  # entries; a fifth of a second of a desktop's core
@@ -34,19 +40,37 @@ def connect(path: Path, flags: int) -> apsw.Connection:
     return db
 
 
+def make_room_to_look(directory: Path) -> None:
+    """Room for the log's index, without which SQLite reads nothing: a full disk is no damage, and the ballast lends it.
+
+    Raises OSError when there is none.
+    """
+    if not (directory / DATABASE).exists():
+        return
+    with (directory / SHARED).open("ab", buffering=0) as index:
+        if lay_out(index.fileno(), INDEX_BYTES) < INDEX_BYTES:
+            lend(directory, INDEX_BYTES)
+            if lay_out(index.fileno(), INDEX_BYTES) < INDEX_BYTES:
+                raise OSError(errno.ENOSPC, "no room to read the journal")
+
+
 def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None:
     """What is wrong with the journal in this directory, or None. `kept` is what the head file says."""
     path = directory / DATABASE
     if (directory / SUSPECT).exists():
         return (directory / SUSPECT).read_text(errors="replace") or "marked as suspect"
+    tail = tail_of(directory)
     if not path.exists() or path.stat().st_size == 0:
-        return None if kept is None else f"the database is gone; the head file knows entry {kept[0].sequence}"
+        if kept is not None:
+            return f"the database is gone; the head file knows entry {kept[0].sequence}"
+        return "the database is gone; the tail file is not" if tail_file.newest_row(tail) else None
     try:
         db = connect(path, apsw.SQLITE_OPEN_READONLY)
         try:
             if int(db.pragma("user_version")) == 0:
                 return None if kept is None else "the database is empty"
-            return against_head(db, verify(db, _first_to_verify(db)), kept)
+            end, newest = behind(verify(db, _first_to_verify(db)), tail)
+            return against_head(db, end, newest, kept) or _against_tail(end, tail)
         finally:
             db.close()
     except Exception as error:  # a flipped bit can raise anything; whatever it is, it is damage
@@ -105,6 +129,58 @@ def steps(db: apsw.Connection, start: Head, limit: int = -1) -> Iterator[tuple[H
         yield advance(place, entry, digest), entry
 
 
+def tail_of(directory: Path) -> bytes:
+    """What the tail file says, nothing where there is none. Read it before the database: what leaves it is there."""
+    path = directory / TAIL_FILE
+    return path.read_bytes() if path.exists() else b""
+
+
+def behind(end: Head, tail: bytes) -> tuple[Head, list[StoredEntry]]:
+    """Where the chain ends with what a tail file holds behind the database's `end`, and those entries."""
+    found = list(tail_file.behind(tail, end))
+    return (found[-1].end if found else end), [one.stored for one in found]
+
+
+@contextmanager
+def reading(directory: Path) -> Iterator["Reading"]:
+    """A journal's entries, read-only, whether its terminal runs or not. Raises apsw.Error."""
+    tail = tail_of(directory)
+    db = connect(directory / DATABASE, apsw.SQLITE_OPEN_READONLY)
+    try:
+        yield Reading(db, behind(tables.place_of(db, tables.newest_row(db)), tail)[1])
+    finally:
+        db.close()
+
+
+class Reading(NamedTuple):
+    """The database, and the newest entries behind its own."""
+
+    db: apsw.Connection
+    newest: Sequence[StoredEntry]
+
+    def entries(self, after_row: int = 0) -> Iterator[StoredEntry]:
+        """Stored entries behind a row, oldest first. Raises BadEntry or apsw.Error."""
+        row = after_row
+        for stored in tables.entries(self.db, "WHERE e.row > ? ORDER BY e.row", after_row):
+            row = stored.row
+            yield stored
+        yield from (stored for stored in self.newest if stored.row > row)
+
+    def at(self, row: int) -> StoredEntry | None:
+        """The entry in this row, or None."""
+        stands = tables.entries(self.db, "WHERE e.row = ?", row)
+        return next(stands, None) or next((one for one in self.newest if one.row == row), None)
+
+    def behind(self, row: int) -> list[StoredEntry]:
+        """The newest entries from a row on, as far as the database does not hold them by now."""
+        first = max(row, tables.newest_row(self.db) + 1)
+        return [one for one in self.newest if one.row >= first]
+
+    def newest_row(self) -> int:
+        """The newest entry's row; 0 where there is none."""
+        return self.newest[-1].row if self.newest else tables.newest_row(self.db)
+
+
 def suspect(directory: Path, why: str) -> None:
     """Leave a mark for the next start; on a full disk that start has its own eyes."""
     with suppress(OSError):
@@ -119,17 +195,25 @@ def _first_to_verify(db: apsw.Connection) -> Head:
     return min(tables.last_anchor(db), far, key=lambda place: place.row)
 
 
-def against_head(db: apsw.Connection, end: Head, kept: tuple[EntryName, bytes] | None) -> str | None:
-    """What the head file knows better than a chain that ends at `end`, or None."""
+def against_head(
+    db: apsw.Connection, end: Head, newest: Sequence[StoredEntry], kept: tuple[EntryName, bytes] | None
+) -> str | None:
+    """What the head file knows better than a chain that ends at `end`, its `newest` in the tail file; or None."""
     if kept is None:
         return "the head file cannot be read" if end.row else None
     name, digest = kept
     first = tables.first_row(db, name.epoch)
     row = 0 if first is None else first + name.sequence - 1
-    known = next(tables.entries(db, "WHERE e.row = ?", row), None)  # an anchor alone proves no entry
+    known = Reading(db, newest).at(row)  # an anchor alone proves no entry
     if known is None or known.hash != digest or row > end.row:
         return f"the head file knows entry {name.sequence}, the database ends before it"
     return None
+
+
+def _against_tail(end: Head, tail: bytes) -> str | None:
+    """What the tail file knows better than a chain that ends at `end`, or None."""
+    row = tail_file.newest_row(tail)
+    return f"the tail file knows row {row}, the database ends before it" if row > end.row else None
 
 
 def sync(path: Path) -> None:

@@ -1,26 +1,40 @@
 """Mending a damaged journal: keep it as it was found, go on with what is healthy.
 
 Laws of this file:
-- Damage is copied before it is mended: `damaged-…/` holds database, write-ahead log and head file as they were found.
-  The newest few copies are kept.
+- Damage is copied before it is mended: `damaged-…/` holds database, write-ahead log, tail file and head file as they
+  were found. The newest few copies are kept.
 - The healthy prefix goes into a new file, which takes the old one's place whole. Until a new epoch has begun the marks
   stay, so that a power cut in between is damage again, mended from the first copy, never a silent fresh start.
 - An entry behind the damage that is whole by itself is not thrown away: it waits in quarantine to be issued again.
   Rows behind the damage are given anew; what is in quarantine keeps no row that another entry may get.
 - Time goes on from the newest entry that is whole, behind the damage too: damage revives no code.
-- Nothing that cannot be read stands in the way of what can.
+- Nothing that cannot be read stands in the way of what can: of a row that is ruined in one file the other's counts.
 """
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from heapq import merge
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import apsw
+import msgspec
 
-from drivers.store import receipts, tables
-from drivers.store.recovery import DATABASE, HEAD, LOG, SHARED, SUSPECT, connect, suspect, sync
+from drivers.store import receipts, tables, tail_file
+from drivers.store.recovery import (
+    DATABASE,
+    HEAD,
+    LOG,
+    SHARED,
+    SUSPECT,
+    TAIL_FILE,
+    connect,
+    suspect,
+    sync,
+    tail_of,
+)
 from drivers.store.schema import migrate
 from terminal.core.entries import (
     NOTHING,
@@ -62,9 +76,9 @@ def salvage(directory: Path, at_ms: int, why: str) -> int:
     db = connect(fresh, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     migrate(db)
     with db:
-        floor_ms = _copy_healthy(copy / DATABASE, db)
+        floor_ms = _copy_healthy(copy, db)
     db.close()
-    for name in (LOG, SHARED):  # an old log over a new database would be the next damage
+    for name in (LOG, SHARED, TAIL_FILE):  # an old log over a new database would be the next damage
         (directory / name).unlink(missing_ok=True)
     os.replace(fresh, directory / DATABASE)
     sync(directory)
@@ -87,7 +101,7 @@ def _keep(directory: Path, at_ms: int) -> Path:
     while (copy := directory / f"damaged-{at_ms}-{number}").exists():
         number += 1
     copy.mkdir()
-    for name in (DATABASE, LOG, HEAD):
+    for name in (DATABASE, LOG, TAIL_FILE, HEAD):
         if (directory / name).exists():
             _copy(directory / name, copy / name)
             sync(copy / name)
@@ -103,7 +117,7 @@ def _unfinished(directory: Path) -> Path | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A second name takes no room, and the first one gets another file; the head file alone is written in place."""
+    """A second name takes no room, and the first one gets another file. Only the head file goes on as it is."""
     try:
         if source.name == HEAD:
             raise OSError
@@ -112,20 +126,19 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _copy_healthy(damaged: Path, into: apsw.Connection) -> int:
+def _copy_healthy(copy: Path, into: apsw.Connection) -> int:
     """Entries that verify, from the oldest on, with their receipts; the projection is folded anew. The time's floor."""
     try:
-        db = connect(damaged, apsw.SQLITE_OPEN_READONLY)
-    except apsw.Error:
-        return 0
+        db = connect(copy / DATABASE, apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error:  # it is gone; the tail file may be there
+        db = apsw.Connection(":memory:")
     try:
         last = _copy_beside(db, into)
         known = {epoch for (epoch,) in into.execute("SELECT epoch FROM epochs").fetchall()}
-        healthy, beyond = True, NOTHING
-        for row in _rows(db, last.row):
-            entry = _follower(row, last) if healthy else None
+        beyond = NOTHING
+        for row in merge(_rows(db, last.row), _tail_rows(copy, db, last.row), key=attrgetter("row")):
+            entry = _follower(row, last)
             if entry is None:
-                healthy = False
                 beyond = _set_aside(into, row, beyond)
                 continue
             if entry.name.epoch not in known and entry.name.sequence > 1:  # its beginning was pruned
@@ -137,6 +150,7 @@ def _copy_healthy(damaged: Path, into: apsw.Connection) -> int:
         receipts.find(into)
         tables.projected_up_to(into, last.row)
         tables.remember_at_least(into, last)
+        tables.remember_at_least(into, msgspec.structs.replace(beyond, lowered_row=0))
         # A lowering that stood behind the damage is gone: remembered, it would hide the floor of all before it.
         lowered = (last.lowered_row, last.row)
         into.execute("UPDATE memory SET value = ? WHERE name = 'lowered_row' AND value > ?", lowered)
@@ -171,6 +185,17 @@ def _rows(db: apsw.Connection, after: int) -> Iterator[Row]:
         match found:
             case [(bytes(data), bytes(digest), int() | None as receipt)]:
                 yield Row(number, data, digest, receipt if receipt in tables.RECEIPTS else None)
+
+
+def _tail_rows(copy: Path, db: apsw.Connection, after: int) -> Iterator[Row]:
+    """What the tail file holds and the database does not: its newest entries, and what cannot be read of the others."""
+    query = "SELECT data = ?, receipt FROM entries WHERE row = ? AND hash = ?"
+    for stored in sorted(tail_file.strewn(_try(lambda: tail_of(copy), b"")), key=attrgetter("row")):
+        if stored.row <= after:  # what was pruned is no loss
+            continue
+        stands, receipt = next(iter(_all(db, query, stored.data, stored.row, stored.hash)), (False, None))
+        if not stands:
+            yield Row(stored.row, stored.data, stored.hash, receipt if receipt in tables.RECEIPTS else None)
 
 
 def _follower(row: Row, last: Head) -> Entry | None:

@@ -3,8 +3,8 @@
 Laws of this file:
 - `user_version` is the schema's version; each migration goes from one to the next in one transaction: old or new,
   never neither. A file from a newer program is refused, not guessed at.
-- `entries` is the truth; `uses`, `use_keys` and `ledgers` are a projection of it and can be rebuilt. They reach up to
-  the row `memory` calls `projected`; what is newer is folded in memory (tail.py).
+- `entries` is the truth, and the tail file behind it (tail_file.py); `uses`, `use_keys` and `ledgers` are a projection
+  of it and can be rebuilt. They reach up to the row `memory` calls `projected`: the newest, but for older programs.
 - A row's number is given by us: it grows across epochs, is never reused, and row = first_row + sequence - 1
   inside an epoch, so that no second index has to be written with every entry.
 - `receipted` says in runs what `entries.receipt` says row by row: an index of what has no receipt would be a second
@@ -77,6 +77,8 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO receipted {RECEIPTED_RUNS.format(after=0)};
     DROP INDEX unsent;
     """,
+    # 5 → 6: the newest entries stand in the tail file, where an older program would not find them
+    "",
 )
 VERSION = len(MIGRATIONS)
 

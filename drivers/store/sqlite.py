@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -22,6 +22,7 @@ import apsw
 from drivers.store import receipts, recovery, salvage, tables
 from drivers.store.head_file import HeadFile
 from drivers.store.recovery import connect
+from drivers.store.room import lay_out
 from drivers.store.schema import migrate
 from drivers.store.writer import WHEN_TIGHT, Writer
 from terminal.core import ledger
@@ -33,7 +34,7 @@ from terminal.core.model import EntryName, Instant, Ref, Use, UseState, Value
 from terminal.core.time import not_before
 from terminal.ports import Clock, Store, StoreBroken, StoreFull, StoreInUse
 
-LOG_BYTES, CHUNK = 4 << 20, 1 << 16  # of 200 commits, with room for what rides along
+LOG_BYTES = 4 << 20  # of 200 commits, with room for what rides along
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class SqliteStore:
         return self._owner.head
 
     def _open(self, terminal: str, at: Instant) -> None:
+        recovery.make_room_to_look(self.directory)
         head_file = HeadFile(self.directory / recovery.HEAD)
         damage = recovery.examine(self.directory, head_file.read())
         if damage is not None:
@@ -81,8 +83,11 @@ class SqliteStore:
         _require(db, "synchronous", "FULL", 2)
         db.pragma("wal_autocheckpoint", 0)
         migrate(db)
+        with db:
+            tables.project_the_rest(db)
         _require_own(db, terminal)
-        _lay_out(self.directory / recovery.LOG)
+        with (self.directory / recovery.LOG).open("ab", buffering=0) as log_file:
+            lay_out(log_file.fileno(), LOG_BYTES)
         writer = Writer(self.directory, db, head_file, terminal, self._clock)
         if damage is not None:
             writer.now(lambda: writer.new_epoch(f"damage: {damage}", at, "journal_damage"))
@@ -90,7 +95,7 @@ class SqliteStore:
         elif writer.head.row == 0:
             writer.now(lambda: writer.new_epoch("first start", at, None))
         else:
-            writer.now(lambda: tables.anchor(db, writer.head))  # verified a moment ago
+            writer.now(lambda: None)
         head_file.flush()
         recovery.sync(self.directory)
         self._reader = connect(self.directory / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
@@ -134,6 +139,9 @@ class SqliteStore:
 
     async def settle(self, receipt: Receipt) -> int:
         """See the port."""
+        writer, last = self._owner, EntryName(epoch=receipt.epoch, sequence=receipt.last)
+        while writer.room.tight and writer.projector.waits_for(last):  # on a full disk tables follow in pieces
+            await writer.do(lambda: None, adds=False)
         try:
             return await self._settle(receipt, receipt.first, receipt.last)
         except StoreFull:  # the whole of it did not fit into the ballast's place; a piece does
@@ -207,11 +215,16 @@ class SqliteStore:
 
     def unsent(self, from_row: int, limit: int, max_bytes: int) -> Sequence[StoredEntry]:
         """See the port."""
+        tail = self._owner.projector.tail
         with self._reading() as db:
-            return receipts.unsent(db, *receipts.without(db, from_row, limit), max_bytes)
+            newest = tail.stored(max(from_row - 1, tables.newest_row(db)))
+            return receipts.unsent(db, *receipts.without(db, from_row, limit), max_bytes, newest)
 
     def holds(self, name: EntryName, digest: bytes) -> bool:
         """See the port."""
+        here = {one.entry.name: one.digest for one in self._owner.projector.tail.entries}
+        if name in here:
+            return here[name] == digest
         with self._reading() as db:
             first = tables.first_row(db, name.epoch)
             return first is not None and tables.hash_at(db, first + name.sequence - 1) == digest
@@ -235,7 +248,7 @@ class SqliteStore:
 
     def is_full(self) -> bool:
         """See the port."""
-        return self._owner.full
+        return self._owner.room.full
 
     async def broken(self) -> None:
         """See the port."""
@@ -269,16 +282,6 @@ class SqliteStore:
         await self._writer.stop()
         self._writer = None
         self._unlock()
-
-
-def _lay_out(path: Path) -> None:
-    """Give the log its usual length in zeros, which no frame is taken for: a commit that makes no file longer needs
-    neither a block nor an inode on its way to the disk. Where there is no room it grows as it must.
-    """
-    with suppress(OSError), path.open("ab", buffering=0) as file:
-        for _ in range(file.tell(), LOG_BYTES, CHUNK):
-            file.write(bytes(CHUNK))
-        os.fdatasync(file.fileno())
 
 
 def _require_own(db: apsw.Connection, terminal: str) -> None:

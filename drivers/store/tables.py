@@ -2,7 +2,7 @@
 
 Laws of this file:
 - Nothing here begins or ends a transaction; whoever calls owns it.
-- The projection is written behind the entries (tail.py), in their order; `projected` says how far it reaches.
+- The projection is written with the entries, in their order; `projected` says how far it reaches.
 - A stored value of another type than was written is damage, and is raised as BadEntry.
 """
 
@@ -42,7 +42,7 @@ _remembered = attrgetter(*REMEMBERED)
 def insert(
     db: apsw.Connection | apsw.Cursor, row: int, entry: Entry, data: bytes, digest: bytes, receipt: int | None = None
 ) -> None:
-    """One entry; its projection follows."""
+    """One entry; `project` it as well."""
     db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (row, entry.at.utc_ms, receipt, digest, data))
     if isinstance(entry.fact, EpochBegan):
         db.execute("INSERT INTO epochs VALUES (?, ?)", (entry.name.epoch, row))
@@ -58,6 +58,15 @@ def project(db: apsw.Connection, row: int, entry: Entry) -> None:
     change = projection.changes(entry)
     if change is not None:
         _change_use(db, change, entry.at.utc_ms)
+
+
+def project_the_rest(db: apsw.Connection) -> None:
+    """What an older program left behind: entries whose projection was to follow. Raises BadEntry."""
+    rest = list(entries(db, "WHERE e.row > ? ORDER BY e.row", projected(db)))
+    for stored in rest:
+        project(db, stored.row, decode(stored.data))
+    if rest:
+        projected_up_to(db, rest[-1].row)
 
 
 def projected_up_to(db: apsw.Connection, row: int) -> None:
@@ -96,10 +105,10 @@ def prune(db: apsw.Connection, before_ms: int, limit: int) -> int:
     ).fetchall()
     # What stands before a lowered floor was written while the clock ran ahead: it is no newer than the lowering.
     lowered_row = memory(db).get("lowered_row", 0)
-    lowered = number(db, "SELECT at_ms FROM entries WHERE row = ?", lowered_row)
+    lowered = number(db, "SELECT at_ms FROM entries WHERE row = ?", lowered_row)  # 0: it is still to come (tail.py)
     gone = 0
     for row, at_ms, receipt in oldest[:-1]:  # the newest entry always stays: it is the head
-        made_ms = min(at_ms, lowered) if row < lowered_row else at_ms
+        made_ms = min(at_ms, lowered) if lowered and row < lowered_row else at_ms
         if receipt is None or made_ms >= before_ms:
             break
         gone = row

@@ -11,8 +11,10 @@ Laws of this file:
   something did not fit, that room goes back to the disk.
 - Anything else unexpected — a failed flush, a damaged page, a bug — is the end: every waiter hears StoreBroken, now and
   from then on, and the files are left exactly as they are; a damaged page leaves a mark for the next start.
-- An entry is one page of the log. Its projection follows for many at once, on the thread; at once where an entry
-  changes what was projected before, or too many wait (tail.py).
+- An entry goes into the tail file, one write and one flush (tail_file.py). The tables follow for many at once, on the
+  thread; at once where an entry changes what stands there, too many wait, or the tail file has no room.
+- Whoever works on the tables finds every entry there: what waits goes into them first, in the same transaction; on a
+  full disk a piece of it does, and whoever needs more asks again.
 - Checkpoints happen on the thread only, when nobody waits or when the log has grown too long.
 """
 
@@ -29,11 +31,12 @@ import apsw
 import msgspec
 
 from drivers.store import receipts, tables
-from drivers.store.ballast import BALLAST_BYTES, Ballast
 from drivers.store.desk import Desk, Job, Outcome, call
 from drivers.store.head_file import HeadFile
-from drivers.store.recovery import suspect
+from drivers.store.recovery import TAIL_FILE, suspect
+from drivers.store.room import Room
 from drivers.store.tail import LONG_TAIL, TAIL, Projector
+from drivers.store.tail_file import TailFile
 from terminal.core.entries import (
     Alarm,
     Draft,
@@ -51,8 +54,9 @@ from terminal.ports import Clock, StoreBroken, StoreFull
 REISSUE_AT_ONCE = 100
 PRUNE_AT_ONCE = 500
 WHEN_TIGHT = 20  # entries pruned or marked at once: a commit that fits into the ballast's place
-CHECKPOINT_COMMITS = 200  # checkpoint at the next quiet moment
-LATEST_CHECKPOINT_COMMITS = 500  # … and without one: what they add to the database has to fit into the ballast's place
+# Entries, and commits without one, after which the log goes into the database: at the next quiet moment; and without
+# one: what they add to the database, with what the tail file holds, has to fit into the ballast's place.
+CHECKPOINT, LATEST_CHECKPOINT = 200, 500
 FLUSH_NS = 1_000_000_000
 FULL = "the journal's disk is full"
 
@@ -63,23 +67,26 @@ class Writer:
     """Owns the writing connection from `start` on."""
 
     def __init__(self, directory: Path, db: apsw.Connection, head_file: HeadFile, terminal: str, clock: Clock) -> None:
-        self.head = tables.head(db)  # the newest durable entry; replaced whole after each commit
+        self.head = self._stored = tables.head(db)  # the newest durable entry; replaced whole after each commit
         self.broken: str | None = None
-        self._draft = self.head
         self.projector = Projector(db)
+        self._tail_file = TailFile(directory / TAIL_FILE)
+        for found in self._tail_file.recover(self.head):
+            self.projector.written(found.end.row, found.entry, found.stored.data, found.stored.hash)
+            self.head = found.end
+        self.projector.committed()
+        self._draft = self.head
         self._db = db
         self._hot = db.cursor()  # for what every commit says: making a cursor costs as much as a statement's own work
         self._head_file = head_file
         self._terminal = terminal
         self._clock = clock
         self._directory = directory
-        self._ballast = Ballast(directory / "ballast")
-        self.tight = not self._has_room()  # no ballast lies there, and nothing else keeps room for receipts
-        self.full = self.tight  # the last entries did not fit, and nothing has made room since
+        self.room = Room(directory, db)
         self.commits = 0
-        self._checkpointed = 0  # commits at the last checkpoint
+        self._since_checkpoint = 0  # entries, and commits without one
+        self._since_anchor = CHECKPOINT  # … and since the last anchor; what was found here was verified a moment ago
         self._flushed_ns = 0
-        self._made_room = False
         self.desk = Desk(self._commit, self._told, self._is_tidy)
         self._ended: asyncio.Future[None] | None = None
         self._watchers: list[asyncio.Future[Any]] = []
@@ -92,13 +99,13 @@ class Writer:
     def add(self, draft: Draft) -> "asyncio.Future[Entry]":
         """Queue one entry that somebody may wait for at a gate; its future ends with it, StoreFull or StoreBroken."""
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
-        self.desk.hand_in(Job(partial(self.insert, draft), future, adds=True), urgent=True)
+        self.desk.hand_in(Job(partial(self.insert, draft), future, adds=True, beside=False), urgent=True)
         return future
 
     def do(self, work: Callable[[], Any], *, adds: bool) -> "asyncio.Future[Any]":
         """Queue one job for the thread; its future ends with the result, StoreFull or StoreBroken."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.desk.hand_in(Job(work, future, adds), urgent=False)
+        self.desk.hand_in(Job(work, future, adds, beside=True), urgent=False)
         return future
 
     async def failure(self) -> None:
@@ -119,14 +126,11 @@ class Writer:
     # ----------------------------------------------------------------------- work inside a transaction
 
     def insert(self, draft: Draft) -> Entry:
-        """Give a draft its place and write it."""
+        """Give a draft its place; it is written at the end of the transaction."""
         before = self._draft
         entry, data, digest = link(draft, self._terminal, before.name, before.hash)
-        after = advance(before, entry, digest)
-        tables.insert(self._hot, after.row, entry, data, digest)
-        tables.remember(self._db, before, after)
-        self._draft = after
-        self.projector.written(after.row, entry)
+        self._draft = advance(before, entry, digest)
+        self.projector.written(self._draft.row, entry, data, digest)
         return entry
 
     def new_epoch(self, why: str, at: Instant, alarm: str | None) -> None:
@@ -152,19 +156,22 @@ class Writer:
 
     def prune(self, before_ms: int) -> int:
         """Forget some old receipted entries; the chain goes on from an anchor. On a full disk only a few at once."""
-        self.projector.project(self._draft.row)  # what is pruned leaves the projection too
-        gone = tables.prune(self._db, before_ms, WHEN_TIGHT if self.tight else PRUNE_AT_ONCE)
-        self._made_room = gone > 0
+        gone = tables.prune(self._db, before_ms, WHEN_TIGHT if self.room.tight else PRUNE_AT_ONCE)
+        self.room.made = gone > 0
         return gone
 
     # ----------------------------------------------------------------------- the thread
 
     def now(self, work: Callable[[], Any]) -> None:
         """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
-        with self._db:
-            work()
-        self.head = self._draft
-        self.projector.committed()
+        try:
+            self._into_tables([work])
+        except apsw.FullError:
+            self._roll_back()
+            self.room.none()
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._into_tables([work])
+        self._hold()
         self._head_file.write(self.head.name, self.head.hash)
 
     def _run(self) -> None:
@@ -172,7 +179,7 @@ class Writer:
         while goes_on:
             jobs, goes_on = self.desk.waiting()
             with self.desk.alone():
-                if not self._ballast.lies:  # the loop may have met a full disk: what the log holds makes room first
+                if not self.room.ballast.lies:  # the loop may have met a full disk: what the log holds makes room first
                     self._guarded(self._keep_house, quiet=False)
                 self.desk.commit_there(jobs)
                 self._guarded(self._keep_house, quiet=self.commits == seen)
@@ -184,7 +191,7 @@ class Writer:
 
     def _is_tidy(self) -> bool:
         """Whether the loop may commit: the thread need not tidy up first, or after every commit."""
-        return self._ballast.lies and self.commits - self._checkpointed < LATEST_CHECKPOINT_COMMITS
+        return self.room.ballast.lies and self._since_checkpoint < LATEST_CHECKPOINT
 
     # ----------------------------------------------------------------------- whoever holds the lock
 
@@ -192,9 +199,9 @@ class Writer:
         """One transaction, one flush; what to tell everybody."""
         refused: list[Outcome] = []
         try:
-            if self.tight and any(job.adds for job in jobs):
-                self.tight = not self._has_room()
-            if self.tight:
+            if self.room.tight and any(job.adds for job in jobs):
+                self.room.look()
+            if self.room.tight:
                 refused, jobs = _all([job for job in jobs if job.adds], StoreFull(FULL)), _only_receipts(jobs)
             return self._attempt(jobs) + refused if jobs else refused
         except Exception as error:
@@ -212,33 +219,59 @@ class Writer:
         except apsw.FullError:
             self._roll_back()
         else:
-            if self.full:
-                self.full = not any(job.adds for job in jobs)
+            if self.room.full:
+                self.room.full = not any(job.adds for job in jobs)
             return [Outcome(jobs, results, None)]
-        self.full = True
-        refused = _all([job for job in jobs if job.adds or self.tight], StoreFull(FULL))
-        if self.tight:
+        self.room.full = True
+        refused = _all([job for job in jobs if job.adds or self.room.tight], StoreFull(FULL))
+        if self.room.tight:
             return refused
-        self.tight = True
-        self._ballast.give()
+        self.room.none()
         if len(refused) < len(jobs):
             self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)  # the log's room besides, for receipts
         return refused + self._commit(_only_receipts(jobs))
 
-    def _transact(self, jobs: list[Job], *, project: bool = False) -> list[Any]:
+    def _transact(self, jobs: list[Job], *, drain: bool = False) -> list[Any]:
         if self.broken is not None:
             raise StoreBroken(self.broken)
-        self._hot.execute("BEGIN IMMEDIATE")
-        results = [job.work() for job in jobs]
+        if drain or any(job.beside for job in jobs):
+            results = self._into_tables([job.work for job in jobs])
+        else:
+            results = [job.work() for job in jobs]
+            if self.projector.is_due() or not self._tail_file.write(self.projector.frames()):
+                self._into_tables([])
         self.commits += 1
-        if self.commits % CHECKPOINT_COMMITS == 0:
+        written = max(1, self._draft.row - self.head.row)
+        self._since_checkpoint += written
+        self._since_anchor += written
+        self._hold()
+        return results
+
+    def _into_tables(self, works: list[Callable[[], Any]]) -> list[Any]:
+        """One transaction of the database: what waits, these works, and what they added."""
+        self._hot.execute("BEGIN IMMEDIATE")
+        self._drain()
+        results = [work() for work in works]
+        self._drain()
+        anchors = self._since_anchor >= CHECKPOINT and not self.projector.waits()
+        if anchors:
             tables.anchor(self._db, self._draft)  # rides along: no flush of its own
-        if project or self.projector.is_due():
-            self.projector.project(self._draft.row)
         self._hot.execute("COMMIT")
+        if anchors:
+            self._since_anchor = 0
+        self._stored = self._draft
+        return results
+
+    def _drain(self) -> None:
+        self.projector.into_tables(WHEN_TIGHT if self.room.tight else None)
+        tables.remember(self._db, self._stored, self._draft)
+
+    def _hold(self) -> None:
+        """What was written is durable."""
         self.head = self._draft
         self.projector.committed()
-        return results
+        if not self.projector.tail.entries:
+            self._tail_file.begin_again()
 
     def _roll_back(self) -> None:
         self._draft = self.head
@@ -246,55 +279,59 @@ class Writer:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def _project_in_peace(self) -> None:
-        """A transaction of its own, for which nobody waits. On a full disk later."""
+    def _drain_in_peace(self) -> None:
+        """A transaction of its own, for which nobody waits; on a full disk piece by piece."""
         try:
-            self._transact([], project=True)
+            self._transact([], drain=True)
         except apsw.FullError:
             self._roll_back()
+            self.room.none()
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _keep_house(self, quiet: bool) -> None:
-        """Project and checkpoint when due, flush the head file once a second."""
-        if not self._ballast.lies:
-            self._checkpoint_after(1)  # first: what the projection takes would be missing for this
-        if len(self.projector.tail.entries) >= (TAIL if quiet else LONG_TAIL):
-            self._project_in_peace()
-        due = CHECKPOINT_COMMITS if quiet else LATEST_CHECKPOINT_COMMITS
-        self._checkpoint_after(due if self._ballast.lies else 1)
+        """Fill the tables and checkpoint when due, flush the head file once a second."""
+        if not self.room.ballast.lies:
+            self._checkpoint_after(1)  # first: what goes into the tables would be missing for this
+        waiting = len(self.projector.tail.entries)
+        if waiting >= (TAIL if quiet else LONG_TAIL) or (waiting and self.room.tight):
+            self._drain_in_peace()
+        due = CHECKPOINT if quiet else LATEST_CHECKPOINT
+        self._checkpoint_after(due if self.room.ballast.lies else 1)
         if (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
-            self._made_room = self.tight  # somebody else may have
-        if self._made_room:
-            self._made_room = False
-            self.tight = not self._has_room()
-            self.full = self.full and self._free_inside() < BALLAST_BYTES
+            self.room.made |= self.room.tight  # somebody else may have
+        self.room.look_again()
 
-    def _checkpoint_after(self, commits: int) -> None:
-        """Checkpoint if so many commits were made since the last one that there was room for."""
-        if self.commits - self._checkpointed >= commits:
+    def _checkpoint_after(self, many: int) -> None:
+        """Checkpoint if there were so many entries, or commits without one, since the last one there was room for."""
+        if self._since_checkpoint >= many:
             self._head_file.flush()
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE if self.room.full else apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _checkpoint(self, mode: int) -> None:
         try:
             self._db.wal_checkpoint(mode=mode)
-        except (apsw.FullError, apsw.BusyError):
+        except apsw.FullError:  # tried again in the ballast's place
+            self.room.none()
+        except apsw.BusyError:
             return  # tried again later; nothing that was promised depends on it
-        self._checkpointed = self.commits
+        else:
+            self._since_checkpoint = 0
 
     def _finish(self) -> None:
-        """At stop: anchor, checkpoint, flush. A broken journal is left exactly as it is."""
+        """At stop: fill the tables, anchor, checkpoint, flush. A broken journal is left exactly as it is."""
         if self.broken is not None:
             return
+        self._since_anchor = CHECKPOINT
         try:
-            with self._db:
-                tables.anchor(self._db, self.head)
-                self.projector.project(self._draft.row)
+            self._into_tables([])
+            self._hold()
         except apsw.FullError:
             self._roll_back()
         self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         self._head_file.close()
+        self._tail_file.close()
         self._db.close()
 
     def _guarded(self, work: Callable[..., None], *values: Any, **options: Any) -> None:
@@ -313,15 +350,6 @@ class Writer:
             log.critical("journal broken", extra={"what": self.broken})
             for told in self._watchers:
                 call(told.get_loop(), _fail, told, self.broken)
-
-    def _has_room(self) -> bool:
-        """Whether entries may be written: the ballast lies there, or as much is free inside the database."""
-        return self._ballast.lay() or self._free_inside() >= BALLAST_BYTES
-
-    def _free_inside(self) -> int:
-        """Bytes that pruning freed inside the database."""
-        pages: int = self._db.pragma("freelist_count")
-        return pages * int(self._db.pragma("page_size"))
 
 
 def _all(jobs: list[Job], failure: Exception) -> list[Outcome]:

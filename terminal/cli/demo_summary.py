@@ -13,11 +13,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import apsw
 import msgspec
 from rich.table import Table
 
-from drivers.store import recovery, tables
+from drivers.store import recovery
 from terminal.cli import demo_library
 from terminal.core.entries import Decided, Entry, decode
 from terminal.core.model import Verdict
@@ -148,11 +147,8 @@ def table(figures: dict[str, Any]) -> Table:
 
 def _entries(journal: Path) -> list[Entry]:
     """Every entry of a journal, read-only."""
-    db = recovery.connect(journal / "journal.db", apsw.SQLITE_OPEN_READONLY)
-    try:
-        return [decode(stored.data) for stored in tables.entries(db, "ORDER BY e.row")]
-    finally:
-        db.close()
+    with recovery.reading(journal) as written:
+        return [decode(stored.data) for stored in written.entries()]
 
 
 def _fact(entry: Entry) -> Decided:

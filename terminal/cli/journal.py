@@ -20,6 +20,7 @@ import msgspec
 
 from drivers.store import receipts, recovery, tables
 from drivers.store.head_file import peek
+from drivers.store.recovery import Reading
 from terminal.cli import exit_codes
 from terminal.core import batch, proof
 from terminal.core.entries import BadEntry, Entry, StoredEntry, decode, kind_of
@@ -52,12 +53,9 @@ def run(options: argparse.Namespace) -> int:
     if not (options.path / recovery.DATABASE).is_file():
         return _complain(f"no journal in {options.path}", "name the directory that holds journal.db")
     try:
-        db = recovery.connect(options.path / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
-        try:
+        with recovery.reading(options.path) as journal:
             action = {"show": _show, "find": _find, "verify": _verify, "export": _export}[options.action]
-            return action(options, db)
-        finally:
-            db.close()
+            return action(options, journal)
     except (BadEntry, ValueError, apsw.Error) as error:
         return _complain(
             f"{options.path}: {error}", "run `terminal journal verify` to see where it breaks", exit_codes.NO
@@ -76,25 +74,25 @@ def _complain(what: str, hint: str, code: int = exit_codes.DEVICE) -> int:
 # --------------------------------------------------------------------------- show
 
 
-def _show(options: argparse.Namespace, db: apsw.Connection) -> int:
-    newest = tables.newest_row(db)
-    after = 0 if options.last is None else max(0, newest - options.last)
-    for stored in tables.entries(db, "WHERE e.row > ? ORDER BY e.row", after):
+def _show(options: argparse.Namespace, journal: Reading) -> int:
+    after = 0 if options.last is None else max(0, journal.newest_row() - options.last)
+    for stored in journal.entries(after):
         entry = decode(stored.data)
         print(json.dumps(as_json(entry), ensure_ascii=False) if options.json else as_line(entry))
     return exit_codes.OK
 
 
-def _find(options: argparse.Namespace, db: apsw.Connection) -> int:
+def _find(options: argparse.Namespace, journal: Reading) -> int:
     """In each epoch a proof is one sequence. The exit code says whether there was an entry."""
     if not proof.is_proof(options.proof):
         return _complain(
             f"{options.proof!r} is no proof", f"six characters of {proof.ALPHABET}, as the display showed them"
         )
     found = 0
-    for epoch, first_row in db.execute("SELECT epoch, first_row FROM epochs ORDER BY first_row"):
+    for epoch, first_row in journal.db.execute("SELECT epoch, first_row FROM epochs ORDER BY first_row"):
         row = first_row + proof.sequence_of(options.proof, epoch) - 1
-        for stored in tables.entries(db, "WHERE e.row = ? AND p.epoch = ?", row, epoch):
+        stored = journal.at(row)
+        if stored is not None and stored.name.epoch == epoch:
             entry = decode(stored.data)
             print(json.dumps(as_json(entry), ensure_ascii=False) if options.json else as_line(entry))
             found += 1
@@ -142,14 +140,15 @@ def _short(value: Any) -> str:
 # --------------------------------------------------------------------------- verify
 
 
-def _verify(options: argparse.Namespace, db: apsw.Connection) -> int:
-    wrong = None
-    start = tables.base(db)
+def _verify(options: argparse.Namespace, journal: Reading) -> int:
+    wrong, kept, tail = None, peek(options.path / recovery.HEAD), recovery.tail_of(options.path)  # before the database
+    start = tables.base(journal.db)
     end = start
     try:
-        for step, _ in recovery.steps(db, start):
+        for step, _ in recovery.steps(journal.db, start):
             end = step
-        wrong = recovery.against_head(db, end, peek(options.path / recovery.HEAD))
+        end, newest = recovery.behind(end, tail)
+        wrong = recovery.against_head(journal.db, end, newest, kept)
     except Exception as error:  # a flipped bit can raise anything
         wrong = f"{error}"
     found: dict[str, Any] = {
@@ -174,13 +173,13 @@ def _verify(options: argparse.Namespace, db: apsw.Connection) -> int:
 # --------------------------------------------------------------------------- export
 
 
-def _export(options: argparse.Namespace, db: apsw.Connection) -> int:
-    terminal = next((decode(stored.data).terminal for stored in tables.entries(db, "ORDER BY e.row LIMIT 1")), "")
+def _export(options: argparse.Namespace, journal: Reading) -> int:
+    terminal = next((decode(stored.data).terminal for stored in journal.entries()), "")
     count = 0
 
     def batches() -> Iterator[batch.Batch]:
         nonlocal count
-        for one in _runs(db, everything=options.all):
+        for one in _runs(journal, everything=options.all):
             count += len(one)
             yield batch.cut(terminal, one)
 
@@ -195,9 +194,9 @@ def _export(options: argparse.Namespace, db: apsw.Connection) -> int:
     return exit_codes.OK
 
 
-def _runs(db: apsw.Connection, *, everything: bool) -> Iterator[list[StoredEntry]]:
+def _runs(journal: Reading, *, everything: bool) -> Iterator[list[StoredEntry]]:
     """Runs of one epoch, oldest first, each small enough for one batch."""
     row = 0
-    while run := receipts.unsent(db, row, RUN, RUN_BYTES, receipted=everything):
+    while run := receipts.unsent(journal.db, row, RUN, RUN_BYTES, journal.behind(row), receipted=everything):
         yield run
         row = run[-1].row + 1

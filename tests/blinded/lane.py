@@ -132,14 +132,10 @@ class CameraLane:
 
     def entries(self) -> list[Entry]:
         """The journal."""
-        import apsw
+        from drivers.store import recovery
 
-        from drivers.store import recovery, tables
-
-        db = recovery.connect(self.store.directory / "journal.db", apsw.SQLITE_OPEN_READONLY)
-        found: list[Entry] = [decode(stored.data) for stored in tables.entries(db, "ORDER BY e.row")]
-        db.close()
-        return found
+        with recovery.reading(self.store.directory) as journal:
+            return [decode(stored.data) for stored in journal.entries()]
 
 
 async def _camera(*, far: bool) -> Camera | FarCamera:

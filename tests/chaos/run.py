@@ -22,9 +22,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import apsw
-
-from drivers.store import tables
+from drivers.store import recovery
 from simulators import pki
 from simulators.office import HeadOffice
 from simulators.office_server import TROUBLES
@@ -166,9 +164,8 @@ class Chaos:
 
     def judge(self) -> dict[str, Any]:
         """Head office's records against the journal's."""
-        db = apsw.Connection(str(self.directory / "journal" / "journal.db"), flags=apsw.SQLITE_OPEN_READONLY)
-        journal = {(one.name.epoch, one.name.sequence): one.data for one in tables.entries(db, "ORDER BY e.row")}
-        db.close()
+        with recovery.reading(self.directory / "journal") as kept:
+            journal = {(one.name.epoch, one.name.sequence): one.data for one in kept.entries()}
         receipt, sealing = pki.load_office_keys(self.directory / "office-keys")
         office = HeadOffice(self.directory / "office.db", receipt, sealing)
         rows = office.db.execute("SELECT epoch, sequence, data FROM records").fetchall()

@@ -111,7 +111,7 @@ async def test_while_the_thread_works_the_loop_goes_on(tmp_path: Path, monkeypat
 async def test_without_ballast_the_thread_tidies_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each commit, as a full disk needs it."""
     store = opened(tmp_path, monkeypatch)
-    store._owner._ballast.lies = False
+    store._owner.room.ballast.lies = False
     commits = watched(store, monkeypatch)
     await store.append(draft())
     await store.append(draft())

@@ -21,6 +21,7 @@ from pymodbus.pdu import DecodePDU
 from drivers.gate import bus
 from drivers.office.https import announces_zstd, parse_retry_after
 from drivers.scan.framing import FRAMINGS, Framing, LengthPrefixed
+from drivers.store import tail_file
 from simulators.issuer import demo_issuer
 from simulators.office import HeadOffice
 from simulators.parameters import ParameterOffice
@@ -135,6 +136,14 @@ def decode_entry(data: bytes) -> None:
     """A journal's bytes after whatever happened to them."""
     with suppress(BadEntry):
         entries.decode(data)
+
+
+def read_tail_file(data: bytes) -> None:
+    """A tail file after whatever happened to it: what counts is a chain, and each of it is found for mending too."""
+    start = entries.Head(EntryName(epoch=b"epoch--1", sequence=0), entries.NO_HASH, floor_ms=0, unsent=0, row=0)
+    found = list(tail_file.behind(data, start))
+    assert [one.end.row for one in found] == [*range(1, len(found) + 1)]
+    assert {one.stored.hash for one in found} <= {stored.hash for stored in tail_file.strewn(data)}
 
 
 # --------------------------------------------------------------------------- the line
@@ -326,6 +335,18 @@ def planted(data: bytes) -> None:
         raise IndexError("planted")
 
 
+def _an_entry() -> bytes:
+    draft = entries.Draft(fact=entries.Commanded(who="a", what="b"), at=instant())
+    _, data, _ = entries.link(draft, "bus-1", EntryName(epoch=b"epoch--1", sequence=0), entries.NO_HASH)
+    return data
+
+
+def _tail_seeds() -> list[bytes]:
+    data = _an_entry()
+    one = tail_file.frame(1, data, entries.entry_hash(data))
+    return [one, one + one, one.ljust(tail_file.BLOCK, b"\0") + one, one[:-1]]
+
+
 TARGETS: dict[str, Target] = {
     "code": Target(verify_code, _code_seeds),
     "ride_code": Target(ride_code_fields, lambda: [Phone().code(NOW_S), Phone().code(NOW_S)[3:]]),
@@ -340,6 +361,7 @@ TARGETS: dict[str, Target] = {
     "export": Target(read_export, lambda: [b"".join(batches.encode_export([_office()[2]])), b"onecard-export-1\n"]),
     "headers": Target(read_headers, lambda: [b"120", b"Fri, 15 Jan 2027 08:01:00 GMT", b"gzip, zstd;q=0.5"]),
     "entry": Target(decode_entry, lambda: [_an_entry()]),
+    "tail_file": Target(read_tail_file, _tail_seeds),
     "parameters": Target(load_parameters, _parameter_seeds),
     "card_answer": Target(card_answer, lambda: [b"\x90\x00", b"\x6f\x10" + bytes(16) + b"\x90\x00", b"\x61\x10"]),
     "picture_zxing": Target(pictures.zxing, pictures.seeds),
@@ -358,12 +380,6 @@ TARGETS: dict[str, Target] = {
     "panel": Target(site_targets.panel, site_targets.panel_seeds),
 }
 PLANTED = Target(planted, lambda: [b"\x00\x00\x00\x00"])
-
-
-def _an_entry() -> bytes:
-    draft = entries.Draft(fact=entries.Commanded(who="a", what="b"), at=instant())
-    _, data, _ = entries.link(draft, "bus-1", EntryName(epoch=b"epoch--1", sequence=0), entries.NO_HASH)
-    return data
 
 
 def find(name: str) -> Target:

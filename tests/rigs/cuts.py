@@ -23,9 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import apsw
-
-from drivers.store import recovery, tables
+from drivers.store import recovery
 from terminal.core.entries import Alarm, Decided, Entry, StoredEntry, decode
 from terminal.core.model import Verdict
 from tests.plants import PROCESS_PLANTS
@@ -156,11 +154,8 @@ class Cuts:
 
 def read_journal(directory: Path) -> list[StoredEntry]:
     """Every entry, read-only."""
-    db = recovery.connect(directory / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)
-    try:
-        return list(tables.entries(db, "ORDER BY e.row"))
-    finally:
-        db.close()
+    with recovery.reading(directory) as journal:
+        return list(journal.entries())
 
 
 def judge(found: Found, taps: list[Tap], entries: list[Entry]) -> None:

@@ -5,7 +5,8 @@
 
 Laws of this file:
 - Two journals are damaged: one stopped clean, one as a killed process leaves it, with a live write-ahead log over older
-  frames. Six flips of ten hit a live byte of an entry, the others any byte of database, log or head file.
+  frames, and entries that are in the tail file only. Six flips of ten hit a live byte of an entry, the others any byte
+  of database, log, head file or what was ever written of the tail file.
 - Noticed: the start refuses, or begins a new epoch and keeps a copy. Harmless: everything a terminal knows from its
   journal still reads back as before: entries byte for byte up to the head, receipts, uses, ledgers, what is remembered.
   Missed is the rest, and none may be.
@@ -36,7 +37,7 @@ from tests.journal_cases import NOON_MS, TestClock, annulled, at, decided, walke
 from tests.plants import STORE_PLANTS
 
 TERMINAL = "bus-1"
-FILES = (recovery.DATABASE, recovery.LOG, recovery.HEAD)
+FILES = (recovery.DATABASE, recovery.LOG, recovery.HEAD, recovery.TAIL_FILE)
 LIVE_OF_TEN = 6
 LOG_HEADER, FRAME = 32, 24 + 4096  # sqlite.org/fileformat2.html, 4: pages of 4096 bytes
 
@@ -112,8 +113,10 @@ async def _fill(store: SqliteStore, earlier: Path) -> None:
             refused = (Refused(sequence=9, reason="unreadable"),)
             last = run[-1]
             await store.settle(Receipt(TERMINAL, last.name.epoch, 1, last.name.sequence, last.hash, refused))
-            store._owner._checkpointed = -10_000  # it is due at the next quiet moment …
+            store._owner._since_checkpoint = 10_000  # it is due at the next quiet moment …
             await asyncio.sleep(0.3)  # … and the log begins anew over its older frames
+    for number in range(110, 140):  # nobody has walked yet: they wait in the tail file
+        await _write(store, decided(f"rider {number}"), number)
 
 
 async def _write(store: SqliteStore, fact: Fact, number: int = 0) -> Any:
@@ -160,7 +163,7 @@ def flip(random: Random, sample: Sample) -> Do:
             place = start + int(fraction * len(entry))
         else:
             name = file
-            place = int(fraction * (directory / name).stat().st_size)
+            place = int(fraction * len((directory / name).read_bytes().rstrip(b"\0")))
         data = bytearray((directory / name).read_bytes())
         data[place] ^= 1 << bit
         (directory / name).write_bytes(data)
@@ -174,12 +177,17 @@ def _files(sample: Sample) -> list[str]:
 
 
 def _where(directory: Path, entry: bytes) -> tuple[str, int]:
-    """The file and place of an entry's bytes that count: the newest live frame of the log, else the database."""
+    """The file and place of an entry's bytes that count: the newest live frame of the log, else the database; of what
+    stands in neither the tail file.
+    """
     with suppress(FileNotFoundError):
         place = live_log((directory / recovery.LOG).read_bytes()).rfind(entry)
         if place >= 0:
             return recovery.LOG, place
-    return recovery.DATABASE, (directory / recovery.DATABASE).read_bytes().index(entry)
+    place = (directory / recovery.DATABASE).read_bytes().find(entry)
+    if place >= 0:
+        return recovery.DATABASE, place
+    return recovery.TAIL_FILE, (directory / recovery.TAIL_FILE).read_bytes().index(entry)
 
 
 def live_log(data: bytes) -> bytes:
@@ -280,10 +288,11 @@ def _all(
         yield sample, "truncated", truncate(random, sample)
     one: list[tuple[str, ...]] = [(name,) for name in FILES]
     for sample, other in zip(made, strange, strict=True):
-        # Log and head file of an hour before make the whole disk an hour old: head office notices that, nobody here.
-        for names in (*one, FILES[:2], FILES[::2]):
+        # A head file of an hour before, and the log or the tail file with it, make the whole disk an hour old: head
+        # office notices that, nobody here.
+        for names in (*one, FILES[:2], FILES[:3:2], (FILES[0], FILES[3])):
             yield sample, "stale", swap(names, sample.earlier, "an hour old")
-        for names in (*one, FILES[:2], FILES[1:], FILES[::2], FILES):
+        for names in (*one, FILES[:2], FILES[1:3], FILES[:3:2], FILES[1:], FILES[2:], FILES):
             yield sample, "swapped", swap(names, other.directory, "another terminal's")
 
 

@@ -35,9 +35,22 @@ from tests.rigs.cuts import Found, judge, read_journal
 from tests.rigs.outside import Outside, TerminalProcess, signal_to
 
 FAMILIES = {"flush": "fsync,fdatasync", "write": "write,pwrite64", "open": "openat"}
-FAULTS = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "kill": "signal=KILL"}
+FAULTS = {  # a disk that is full stays so for a while
+    "EIO": "error=EIO:when={}",
+    "ENOSPC": "error=ENOSPC:when={}+",
+    "kill": "signal=KILL:when={}",
+}
 PHASES = ("tap", "receipt", "start")
-FILES = ("", recovery.DATABASE, recovery.LOG, recovery.SHARED, recovery.HEAD, "ballast", "journal.lock")
+FILES = (
+    "",
+    recovery.DATABASE,
+    recovery.LOG,
+    recovery.SHARED,
+    recovery.TAIL_FILE,
+    recovery.HEAD,
+    "ballast",
+    "journal.lock",
+)
 EXPECTED = (exit_codes.OK, exit_codes.JOURNAL, -signal.SIGKILL)
 MOST = 200  # calls of one kind in one phase; a start writes some seventy times. More are wrong: some were not failed
 SETTLED_S = 20.0
@@ -54,7 +67,7 @@ class Case(NamedTuple):
     def options(self, journal: Path, out: Path) -> list[str]:
         """What strace is told."""
         calls, paths = FAMILIES[self.family], [str(journal / name).rstrip("/") for name in FILES]
-        inject = f"inject={calls}:{FAULTS[self.fault]}:when={self.number}"
+        inject = f"inject={calls}:{FAULTS[self.fault].format(self.number)}"
         trace = ["-f", "-o", str(out), "-e", f"trace={calls}", "-e", inject]
         return [*trace, *(word for path in paths for word in ("-P", path))]
 
@@ -179,7 +192,8 @@ class Faults:
             with suppress(TimeoutError):
                 await self._terminal.gone(SETTLED_S)
             if self._code() is None:
-                self.wrong.append(f"{what}: it hangs")
+                said = [line.get("event") for line in self._terminal.lines()][-5:]
+                self.wrong.append(f"{what}: it hangs; its last words: {said}; its threads: {_threads(self._terminal)}")
                 self._terminal.kill()
                 await self._terminal.gone()
         ending = broken and self._code() == -signal.SIGTERM  # told to stop when it had already begun to end
@@ -254,6 +268,17 @@ def _is_traced(pid: int) -> bool:
     return True  # it ended
 
 
+def _threads(terminal: TerminalProcess) -> list[str]:
+    """What each of its threads waits for in the kernel."""
+    assert terminal.process is not None
+    found = []
+    for thread in sorted(Path(f"/proc/{terminal.process.pid}/task").glob("*")):
+        with suppress(OSError):
+            words = [(thread / name).read_text().strip() for name in ("comm", "wchan", "syscall")]
+            found.append(" ".join(words)[:60])
+    return found
+
+
 def _struck(out: Path) -> bool:
     return out.exists() and "(INJECTED)" in out.read_text(errors="replace")
 
@@ -276,7 +301,8 @@ async def stop_on_a_hung_disk(directory: Path) -> int:
     await terminal.start()
     try:
         assert await terminal.ready() and terminal.process is not None
-        hang = ["-f", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=300000000"]
+        calls = "fdatasync,pwrite64"  # the tail file's writes are durable when they return
+        hang = ["-f", "-o", "/dev/null", "-e", f"trace={calls}", "-e", f"inject={calls}:delay_enter=300000000"]
         async with _Strace(terminal, hang, directory / "strace.out"):
             await outside.tap(outside.doors[0])
             assert not await outside.answered(outside.doors[0])

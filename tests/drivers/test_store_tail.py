@@ -31,8 +31,9 @@ from terminal.core.entries import (
 )
 from terminal.core.model import EntryName
 from terminal.ports import StoreBroken, StoreFull
+from tests.drivers.test_store_sqlite import ridden
 from tests.drivers.test_store_sqlite import small_disk as small_disk
-from tests.journal_cases import DAY_MS, NOON_MS, TestClock, at, decided, draft
+from tests.journal_cases import DAY_MS, NOON_MS, TestClock, at, decided, draft, ref
 
 
 def rides(count: int, first: int = 0) -> list[Draft]:
@@ -157,6 +158,33 @@ async def test_a_lowering_that_waits_lets_nothing_be_pruned_early(
     store = opened(onto_a_full_disk(tmp_path / "killed", small_disk))
     assert await store.prune(NOON_MS - DAY_MS) == 0
     await store.close()
+
+
+async def test_what_is_half_in_the_tables_reads_as_one(small_disk: Path, tmp_path: Path, long_tail: None) -> None:
+    """A piece is in the tables, the rest behind them: readers see both, and what is written next overwrites none."""
+    drafts = [draft(ridden(f"rider {number}"), NOON_MS + number) for number in range(200)]
+    entries = await left_by_a_kill(tmp_path / "killed", drafts)
+    store = opened(onto_a_full_disk(tmp_path / "killed", small_disk))
+    names = [stored.name for stored in entries[1:]]
+
+    def assert_whole() -> None:
+        assert [use.name for use in store.uses_from(names[0])] == names
+        assert [use.name for use in store.open_uses()] == names
+        assert all(store.uses([ref(f"medium rider {number}")], 0) for number in range(len(names)))
+        assert store.ledgers([ref("everybody")])[ref("everybody")].sums[0].fen == 200 * len(names)
+
+    assert 0 < len(store._owner.projector.tail.entries) < 200
+    assert_whole()
+    (small_disk / "filler").unlink()
+    names.append((await store.append(draft(ridden("rider 200"), NOON_MS + 200))).name)
+    assert store._owner.projector.tail.entries
+    shutil.copytree(store.directory, tmp_path / "again")
+    assert_whole()
+    await store.close()
+    store = opened(tmp_path / "again")
+    assert_whole()
+    await store.close()
+    assert not list((tmp_path / "again").glob("damaged-*"))
 
 
 async def test_a_receipt_on_a_full_disk_counts_for_what_waits(

@@ -13,8 +13,7 @@ Laws of this file:
   from then on, and the files are left exactly as they are; a damaged page leaves a mark for the next start.
 - An entry goes into the tail file, one write and one flush (tail_file.py). The tables follow for many at once, on the
   thread; at once where an entry changes what stands there, too many wait, or the tail file has no room.
-- Whoever works on the tables finds every entry there: what waits goes into them first, in the same transaction; on a
-  full disk a piece of it does, and whoever needs more asks again.
+- Whoever works on the tables finds there what waited, in the same transaction; on a full disk a piece of it.
 - Checkpoints happen on the thread only, when nobody waits or when the log has grown too long.
 """
 

@@ -47,8 +47,7 @@ class HeadFile:
 
     def flush(self) -> None:
         """Make what was written durable. Raises OSError, also when the file is no longer in its directory."""
-        if not os.fstat(self._fd).st_nlink:
-            raise FileNotFoundError("the journal's files were removed")
+        room.stands(self._fd)
         if self._unflushed:
             os.fdatasync(self._fd)
             self._unflushed = False

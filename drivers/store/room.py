@@ -36,6 +36,12 @@ def write(fd: int, data: bytes | memoryview, place: int) -> int:
         raise
 
 
+def stands(fd: int) -> None:
+    """Raises FileNotFoundError when an open file is no longer in its directory: it takes every write and keeps none."""
+    if not os.fstat(fd).st_nlink:
+        raise FileNotFoundError("the journal's files were removed")
+
+
 class Ballast:
     """A file that is only there to be given back: as much room as receipts and pruning need to go on."""
 

@@ -70,6 +70,10 @@ class TailFile:
         self._end += size
         return True
 
+    def look(self) -> None:
+        """Raises OSError when the file is no longer in its directory."""
+        room.stands(self._fd)
+
     def begin_again(self) -> None:
         """The database holds it all: the next frame stands at the beginning."""
         self._end = 0

@@ -299,6 +299,7 @@ class Writer:
         if (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
+            self._tail_file.look()
             self.room.made |= self.room.tight  # somebody else may have
         self.room.look_again()
 

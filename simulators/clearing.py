@@ -4,6 +4,7 @@ Laws of this file:
 - Nothing of the terminal's pricing is used: plain dictionaries in, another way of counting. Where the terminal keeps a
   sum, this adds up every ride of the window again.
 - Rides count in the order they were ridden, whatever the order they arrived in. What arrives twice counts once.
+- A ride is what became of it in the end: who walked after the annul rides, and pays once. A fare's tap is one person's.
 - Who taps again on the same run within the pass-back window pays for somebody else: a fare of its own.
 - Its word is final: `due` is what a ride costs, `charged` what the terminal told; the difference is given back, or
   asked for with the next bill.
@@ -20,6 +21,7 @@ from simulators.tariff_file import Prices
 Name = tuple[str, bytes, int]  # terminal, epoch, sequence
 ANY = 1 << 60
 FUNDS = "funds_fen"  # what the purse held, in a charge
+WALKED = ("passed", "late_passage")  # somebody went through on a grant, in time or after its annul
 
 
 @dataclass
@@ -70,8 +72,11 @@ class Clearing:
             if entry["fact"]["type"] == "reissued":
                 entry = cbor2.loads(entry["fact"]["data"])
             events[terminal, entry["name"]["epoch"], entry["name"]["sequence"]] = entry
+        walked = {_of(name, entry["fact"]) for name, entry in events.items() if entry["fact"]["type"] in WALKED}
         for name in sorted(events, key=lambda one: (events[one]["at"]["utc_ms"], *one)):
-            self._event(name, events[name]["at"]["utc_ms"], events[name]["fact"])
+            fact = events[name]["fact"]
+            if fact["type"] != "annulled" or _of(name, fact) not in walked:
+                self._event(name, events[name]["at"]["utc_ms"], fact)
         return self
 
     @property
@@ -93,7 +98,7 @@ class Clearing:
         elif kind == "emergency_ordered" or (kind == "gate" and fact["signal"] in ("emergency_on", "emergency_off")):
             self._let_out_ms[name[0]] = at_ms  # whoever was on board then owes no end of the line
         elif kind in ("voided", "annulled", "passage_unknown"):
-            of = (name[0], fact["of"]["epoch"], fact["of"]["sequence"])
+            of = _of(name, fact)
             for ride in self.rides:
                 if ride.name == of and kind == "passage_unknown":
                     ride.seen = False
@@ -328,6 +333,11 @@ class Clearing:
             for ride in rides
             if ride.into[name][0] == party and self._prices.window(rule["period"], ride.at_ms) == window
         ]
+
+
+def _of(name: Name, fact: dict[str, Any]) -> Name:
+    """The grant an entry tells of; its own terminal's."""
+    return name[0], fact["of"]["epoch"], fact["of"]["sequence"]
 
 
 def clear(records: Iterable[tuple[str, bytes]], tariff: dict[str, Any]) -> Clearing:

@@ -5,7 +5,8 @@ Laws of this file:
 - A decision carries its effects; a ledger is what they add up to. Nothing else changes one, so it can be rebuilt.
 - A ledger is bounded: of each sum only the newest window is kept, of each transfer only the newest.
 - A window that lies in the future was begun while the clock ran ahead: today's takes its place.
-- Taking a charge back undoes its effects person by person; what a newer effect replaced stays replaced.
+- Taking a charge back undoes its effects person by person; what a newer effect replaced stays replaced. Somebody who
+  walked after all rides again: the trip is open, the transfer counts, unless something newer took their place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -219,6 +220,12 @@ def undo(ledger: Ledger, effect: Effect, moment: Moment, persons: int, of: int) 
             return change(ledger, trip=None)
         case Owed(fen=fen, graces=graces) if persons == of:
             return apply(ledger, Owed(party=effect.party, fen=-fen, graces=-graces), moment)
+        case Anchored(anchor=anchor) if persons == -of and all(one.id != anchor.id for one in ledger.anchors):
+            return apply(ledger, effect, moment)
+        case Boarded() if persons == -of and ledger.trip is None:
+            return apply(ledger, effect, moment)
+        case Owed() if persons == -of:
+            return apply(ledger, effect, moment)
         case _:
             return ledger
 

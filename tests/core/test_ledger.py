@@ -131,6 +131,31 @@ def test_what_was_replaced_is_not_undone() -> None:
     assert ledger.undo(later, anchored, MOMENT, 1, 1) == later
 
 
+@pytest.mark.parametrize(
+    ("sentence", "effect", "expected"),
+    [
+        ("the fare counts again", added(), Ledger(sums=(Sum(id="day", window=10, fen=200, count=1),))),
+        ("the trip is open again", Boarded(party=PARTY, product="adult"), Ledger(trip=TRIP)),
+        ("the transfer counts from here", Anchored(party=PARTY, anchor=ANCHOR), Ledger(anchors=(ANCHOR,))),
+        ("the debt stands", Owed(party=PARTY, fen=200, graces=1), Ledger(owed_fen=200, graces=1)),
+    ],
+)
+def test_who_walked_after_all(sentence: str, effect: Effect, expected: Ledger) -> None:
+    """The ride was taken back and then given again: all is as it was."""
+    taken = ledger.undo(ledger.apply(ledger.NOTHING, effect, MOMENT), effect, MOMENT, 1, 1)
+    assert ledger.undo(taken, effect, MOMENT, -1, 1) == expected, sentence
+
+
+def test_who_walked_after_all_takes_no_newer_rides_place() -> None:
+    """A trip that was begun meanwhile, or a transfer that counts from another ride, stays."""
+    newer = Moment(at_ms=NOW_MS + 1, where=HERE, of=EntryName(epoch=b"epoch--1", sequence=5))
+    board, anchored = Boarded(party=PARTY, product="adult"), Anchored(party=PARTY, anchor=ANCHOR)
+    trip = ledger.apply(ledger.NOTHING, board, newer)
+    assert ledger.undo(trip, board, MOMENT, -1, 1) == trip
+    later = Ledger(anchors=(Anchor(id="hour", first_ms=NOW_MS + 5, last_ms=NOW_MS + 5),))
+    assert ledger.undo(later, anchored, MOMENT, -1, 1) == later
+
+
 def test_two_names_of_one_party() -> None:
     """Through a rotation of the link key a party stands under two names: its sums are one sum."""
     one = Ledger(sums=(Sum(id="day", window=10, fen=200, count=1),), trip=TRIP, owed_fen=5, anchors=(ANCHOR,))

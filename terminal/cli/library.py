@@ -1,4 +1,4 @@
-"""`terminal library`: the site's key, the librarian's list, a fee paid at the desk, and linking a card to a reader.
+"""`terminal library`: the site's key, the librarian's list, a fee paid at the desk, and which card is whose.
 
 Laws of this file:
 - A key is made once, for its owner alone to read; an existing file is never written over.
@@ -28,7 +28,8 @@ such as:  terminal library new-key /etc/onecard/library.key
           terminal library list kiosk.toml 7
           terminal library settle kiosk.toml 7 1f0c…/214 'lent at the desk'
           terminal library paid kiosk.toml 7 20231234 12.50 cash
-          terminal library link kiosk.toml 7 desk 20231234 adult"""
+          terminal library link kiosk.toml 7 desk 20231234 adult
+          terminal library unlink kiosk.toml 7 20231234"""
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -47,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         ("settle", "take a record off the list", ("record", "why")),
         ("paid", "a reader paid a fee at the desk: tell the library system, once", ("number", "amount", "by")),
         ("link", "link the card that is held out next to a reader", ("lane", "number", "class")),
+        ("unlink", "forget which cards are this reader's", ("number",)),
     ):
         part = parts.add_parser(name, help=text)
         part.add_argument("config", type=Path, help="the site's TOML file; its [panel] names the socket")

@@ -33,6 +33,7 @@ from terminal.runtime.supervisor import DeviceHealth
 ASKED_S = 30.0  # how long a link waits for its card
 RECORD = re.compile(r"([0-9a-f]{16})/([0-9]{1,18})")
 NUMBER = re.compile(r"[^\x00-\x1f|\x7f]{1,64}")  # what SIP2 can carry
+NO_TABLE = 'name a file in reader_links of [library], and a reader number without "|"'
 MOST_FEE = 99_999_999  # minor units of one payment: more is a slip of the finger
 
 Answer = dict[str, Any]
@@ -78,6 +79,7 @@ class LibrarySite:
             "library-settle": self.settle,
             "library-paid": self.paid,
             "library-link": self.link_reader,
+            "library-unlink": self.unlink_reader,
         }
 
     def workers(self) -> list[Awaitable[None]]:
@@ -160,7 +162,7 @@ class LibrarySite:
             known = ", ".join(one.rules.name for one in self.kiosks)
             raise NotDone(f"no kiosk {lane!r}", f"kiosks: {known}")
         if not self._can_link or not NUMBER.fullmatch(number):
-            raise NotDone("not linked", 'name a file in [library] links, and a reader number without "|"')
+            raise NotDone("not linked", NO_TABLE)
         await self._site.journal.append(Commanded(who=who, what="library-link"), self._site.now())
         link, until_s = Link(number=number, reader_class=reader_class), self._site.clock.monotonic_s() + ASKED_S
 
@@ -170,3 +172,17 @@ class LibrarySite:
 
         kiosk.link_next(linked)
         return {"hold out": "the reader's card", "at": lane, "within_s": ASKED_S}
+
+    async def unlink_reader(self, who: str, number: str) -> Answer:
+        """No card and no account is this reader's any more: a card was lost, or linked to the wrong one."""
+        if not self._can_link or not NUMBER.fullmatch(number):
+            raise NotDone("not unlinked", NO_TABLE)
+        await self._site.journal.append(Commanded(who=who, what="library-unlink"), self._site.now())
+        try:
+            gone = self.readers.forget(number)
+        except (OSError, ValueError) as error:
+            hint = "may the terminal's user write to reader_links and its directory? is there room?"
+            raise NotDone(f"the table of readers: {getattr(error, 'strerror', error)}", hint) from error
+        if not gone:
+            raise NotDone("no card here is this reader's", "mind every digit; another kiosk may have its own table")
+        return {"unlinked": gone, "links": len(self.readers)}

@@ -1,7 +1,8 @@
 """Who a card belongs to in this library: the site's link table, and what the library system said of readers last.
 
 Laws of this file:
-- The table stays sealed, on disk and in memory; one line is opened when its card is held out.
+- The table stays sealed, on disk and in memory; one line is opened when its card is held out. To forget a reader every
+  line is, one after the other, and nothing of them is kept.
 - A file that was replaced or grew is read again; one that cannot be read leaves the last one standing, and is told.
 - What the library system said of a reader lives in memory only, under a hash, and is bounded.
 """
@@ -10,6 +11,7 @@ import hashlib
 import logging
 import os
 import secrets
+import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +74,27 @@ class Readers:
             file.write(reader_links.line(ref, link, self._key, secrets.token_bytes(12)))
             file.flush()
             os.fsync(file.fileno())
+
+    def forget(self, number: str) -> int:
+        """Whatever links to this reader leaves the table, durably; how many cards or accounts that were.
+
+        Raises OSError, or ValueError where the table is no text.
+        """
+        assert self._path is not None
+        text, gone = reader_links.without(self._path.read_text(encoding="utf-8"), number, self._key)
+        part = self._path.with_name(self._path.name + ".part")
+        with part.open("w", encoding="utf-8") as file:
+            shutil.copymode(self._path, part)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+        return gone
 
     def _refresh(self) -> None:
         """Read the file again where it changed."""

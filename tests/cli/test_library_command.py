@@ -128,6 +128,10 @@ async def test_a_refused_loan_is_listed_and_settled(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while site.library.paid != [(reader_number(0), 250)]:  # another process
                 await asyncio.sleep(0.05)
+        assert (await site.asked("unlink", reader_number(0)))["unlinked"] == 1
+        await site.says("reader_session_end")  # who was signed in stays so until the visit ends
+        await site.scan.show(wallet(0).code(int(time.time())))
+        await site.says("reader_not_opened")
         assert "hold out" in await site.asked("link", "library/desk", "R-9", "adult")
         done = await asyncio.to_thread(command, "settle", str(site.config), "7", record["record"], "again")
         assert done.returncode == exit_codes.NO and "Traceback" not in done.stderr
@@ -135,7 +139,7 @@ async def test_a_refused_loan_is_listed_and_settled(tmp_path: Path) -> None:
         await site.stop()
 
 
-@pytest.mark.parametrize("part", ["list", "settle", "paid", "link"])
+@pytest.mark.parametrize("part", ["list", "settle", "paid", "link", "unlink"])
 def test_every_part_explains_itself(part: str) -> None:
     """Help costs nothing."""
     assert command(part, "--help").returncode == exit_codes.OK

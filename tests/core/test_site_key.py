@@ -3,7 +3,7 @@
 import pytest
 
 from terminal.core.base import Ref
-from terminal.core.reader_links import PURPOSE, Link, find, line, number_of, table
+from terminal.core.reader_links import PURPOSE, Link, find, line, number_of, table, without
 from terminal.core.site_key import NotOurs, key_of, seal, unseal
 from tests.core.cases import ref
 
@@ -45,6 +45,27 @@ def test_a_link_is_found_under_its_card_and_no_other() -> None:
     assert find(links, (birch,), KEY) is None
     assert find({birch: links[amber]}, (birch,), KEY) is None
     assert find(links, (amber,), OTHER) is None
+
+
+def test_a_reader_is_forgotten_with_every_line_of_theirs() -> None:
+    """Card and account; a card that is another's now stays so, and one that was another's before is nobody's."""
+    amber, birch, caro, dora = ref("amber"), ref("birch"), ref("caro"), ref("dora")
+    mine, other = Link(number="R-1"), Link(number="R-2")
+    stay = [
+        "rubbish\n",
+        line(dora, mine, OTHER, b"2" * 12),  # of another key: nobody knows whose
+        line(caro, other, KEY, b"3" * 12),
+    ]
+    go = [
+        line(amber, other, KEY, b"4" * 12),  # would count again
+        line(amber, mine, KEY, b"5" * 12),
+        line(birch, mine, KEY, b"6" * 12),
+        line(caro, mine, KEY, b"7" * 12),  # does not count
+    ]
+    left, gone = without("".join((*go, *stay)), "R-1", KEY)
+    assert (left, gone) == ("".join(stay), 2)  # amber and birch
+    assert find(table(left)[0], (amber, birch), KEY) is None and find(table(left)[0], (caro,), KEY) == other
+    assert without(left, "R-1", KEY) == (left, 0) and without("", "R-1", KEY) == ("", 0)
 
 
 def test_a_copy_of_the_table_names_nobody() -> None:

@@ -1,5 +1,6 @@
 """The link table on disk, and what is remembered of readers; events that wait for a visit."""
 
+import stat
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,24 @@ def test_a_table_that_grows_is_read_again(tmp_path: Path) -> None:
     assert found is not None and (found.reader_class, found.until_ms) == ("child", 5)
     path.write_text("nonsense here, twice\n", encoding="ascii")
     assert (len(table), table.bad_lines) == (0, 1)
+
+
+def test_a_forgotten_reader_is_known_no_more(tmp_path: Path) -> None:
+    """At once, and after a start; whoever may read the table, and the others in it, stay."""
+    path = tmp_path / "readers.links"
+    path.touch(0o640)
+    path.chmod(0o640)
+    table = Readers(path, KEY)
+    for name, number in (("amber", "R-1"), ("birch", "R-2"), ("caro", "R-1")):
+        table.add(ref(name), Link(number=number))
+    assert len(table) == 3
+    assert table.forget("R-1") == 2
+    for known in (table, Readers(path, KEY)):
+        assert known.find((ref("amber"),), ref("caro")) is None and len(known) == 1
+        assert known.find((ref("birch"),), None) is not None
+    assert table.forget("R-1") == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_table_that_is_gone_leaves_the_last_one_standing(tmp_path: Path) -> None:

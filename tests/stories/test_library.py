@@ -13,7 +13,7 @@ from simulators.item_tag import Trouble
 from simulators.library import Library
 from simulators.token_issuer import Wallet
 from terminal.core.card import Assurance
-from terminal.core.entries import Alarm, DenialsSummed
+from terminal.core.entries import Alarm, Commanded, DenialsSummed
 from terminal.core.items import Securing
 from terminal.core.library import Loan, ReaderNumber, Silence
 from terminal.core.loans import Circulated, Circulation
@@ -64,6 +64,35 @@ async def test_an_unknown_card_is_sent_to_the_desk_and_linked_there(desk: Desk) 
     assert "R-2" not in desk.links.read_text(encoding="utf-8")
     with pytest.raises(NotDone):
         await desk.terminal.commands.ask("7", "library-link", ["nowhere", "R-2"])
+
+
+@kiosk
+async def test_a_lost_card_is_unlinked_at_the_desk(desk: Desk) -> None:
+    """It is nobody's from then on, also after a start; the entry says who asked, and nothing of the reader."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    assert await desk.tap(card_of("amber")) is Reason.SIGNED_IN
+    await desk.touch(Touch.DONE)
+    before = desk.links.read_bytes()
+    answer = await desk.terminal.commands.ask("7", "library-unlink", ["R-1"])
+    assert answer == {"unlinked": 1, "links": 1}
+    assert await desk.tap(card_of("amber")) is Reason.READER_NOT_OPENED
+    assert await desk.tap(card_of("birch")) is Reason.SIGNED_IN
+    await desk.touch(Touch.DONE)
+    for words in (["R-1"], ["R-9"], ["R|1"]):  # forgotten already; nobody's; none
+        with pytest.raises(NotDone):
+            await desk.terminal.commands.ask("8", "library-unlink", words)
+    assert [(fact.who, fact.what) for fact in desk.facts(Commanded)] == [
+        ("7", "library-unlink"),
+        ("8", "library-unlink"),
+        ("8", "library-unlink"),
+    ]
+    await desk.restart()
+    assert await desk.tap(card_of("amber")) is Reason.READER_NOT_OPENED
+    desk.links.unlink()
+    with pytest.raises(NotDone, match="the table of readers"):
+        await desk.terminal.commands.ask("7", "library-unlink", ["R-2"])
+    desk.links.write_bytes(before)  # copied over from another kiosk: what stands there counts
+    assert await desk.tap(card_of("amber")) is Reason.SIGNED_IN
 
 
 @kiosk

@@ -8,6 +8,7 @@ Laws of this file:
 - A record leaves the list when a librarian says what was done about it, and an entry says who.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ RECORD = re.compile(r"([0-9a-f]{16})/([0-9]{1,18})")
 NUMBER = re.compile(r"[^\x00-\x1f|\x7f]{1,64}")  # what SIP2 can carry
 NO_TABLE = 'name a file in reader_links of [library], and a reader number without "|"'
 MOST_FEE = 99_999_999  # minor units of one payment: more is a slip of the finger
+
+log = logging.getLogger(__name__)
 
 Answer = dict[str, Any]
 
@@ -167,8 +170,12 @@ class LibrarySite:
         link, until_s = Link(number=number, reader_class=reader_class), self._site.clock.monotonic_s() + ASKED_S
 
         def linked(refs: tuple[Ref, ...], account: Ref | None) -> None:
-            if self._site.clock.monotonic_s() <= until_s:
+            if self._site.clock.monotonic_s() > until_s:
+                return
+            try:
                 self.readers.add(refs[0] if account is None else account, link)
+            except OSError as error:  # a full disk is no reason to stop lending; the page says they are not known
+                log.warning("not linked", extra={"what": str(error.strerror)})
 
         kiosk.link_next(linked)
         return {"hold out": "the reader's card", "at": lane, "within_s": ASKED_S}

@@ -67,6 +67,21 @@ async def test_an_unknown_card_is_sent_to_the_desk_and_linked_there(desk: Desk) 
 
 
 @kiosk
+async def test_a_link_that_cannot_be_written_ends_nothing(desk: Desk) -> None:
+    """The card is not known, the log says why, the kiosk goes on, and the next link holds."""
+    assert desk.terminal is not None and desk.terminal.commands is not None
+    desk.links.rename(desk.links.with_suffix(".aside"))
+    desk.links.mkdir()  # nobody can write there
+    await desk.terminal.commands.ask("7", "library-link", ["desk", "R-2", "adult"])
+    assert await desk.tap(card_of("caro")) is Reason.READER_NOT_OPENED
+    desk.links.rmdir()
+    desk.links.with_suffix(".aside").rename(desk.links)
+    await desk.terminal.commands.ask("7", "library-link", ["desk", "R-2", "adult"])
+    await asyncio.sleep(10)  # longer than the same card is silent
+    assert await desk.tap(card_of("caro")) is Reason.SIGNED_IN
+
+
+@kiosk
 async def test_a_lost_card_is_unlinked_at_the_desk(desk: Desk) -> None:
     """It is nobody's from then on, also after a start; the entry says who asked, and nothing of the reader."""
     assert desk.terminal is not None and desk.terminal.commands is not None

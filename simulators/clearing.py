@@ -4,7 +4,7 @@ Laws of this file:
 - Nothing of the terminal's pricing is used: plain dictionaries in, another way of counting. Where the terminal keeps a
   sum, this adds up every ride of the window again.
 - Rides count in the order they were ridden, whatever the order they arrived in. What arrives twice counts once.
-- A ride is what became of it in the end: who walked after the annul rides, and pays once. A fare's tap is one person's.
+- A ride is what became of it in the end: who walked after the annul pays once. A purse's products are not the tariff's.
 - Who taps again on the same run within the pass-back window pays for somebody else: a fare of its own.
 - Its word is final: `due` is what a ride costs, `charged` what the terminal told; the difference is given back, or
   asked for with the next bill.
@@ -93,7 +93,7 @@ class Clearing:
 
     def _event(self, name: Name, at_ms: int, fact: dict[str, Any]) -> None:
         kind = fact["type"]
-        if kind == "decision" and "charge" in fact:
+        if kind == "decision" and fact.get("charge", {}).get("product") in self._prices.products:
             self._grant(name, at_ms, fact)
         elif kind == "emergency_ordered" or (kind == "gate" and fact["signal"] in ("emergency_on", "emergency_off")):
             self._let_out_ms[name[0]] = at_ms  # whoever was on board then owes no end of the line

@@ -23,7 +23,9 @@ from terminal.core.model import (
     Reason,
     Ref,
     Show,
+    Tap,
     UseState,
+    Verdict,
 )
 from terminal.core.parameters import Block, BlockScope, Cards, PassBack, Product, PurseRules, TripFares
 from terminal.core.services import SERVICES, Case, judge
@@ -395,6 +397,44 @@ def test_a_listed_purse_is_locked(sentence: str, listed: str, scope: BlockScope,
     )
     assert outcome.decision.reason is Reason.BLOCKED
     assert any(isinstance(act, LockPurse) for act in outcome.acts) is locks, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changes", "reason"),
+    [
+        ("at an exit, on board", {"place": EXIT, "credential": purse(trip())}, Reason.EXIT_UNPAIRED),
+        ("at an exit, and nobody knows from where", {"place": EXIT}, Reason.EXIT_UNPAIRED),
+        ("at a door that is both, on board", {"place": BOTH, "credential": purse(trip())}, Reason.EXIT_UNPAIRED),
+        ("at a door that is both, not on board", {"place": BOTH}, Reason.BLOCKED),
+        (
+            "at a door that is both, with another vehicle's trip",
+            {"place": BOTH, "credential": purse(trip(terminal=ELSEWHERE))},
+            Reason.BLOCKED,
+        ),
+        ("at an entry, on board", {"place": ENTRY, "credential": purse(trip())}, Reason.BLOCKED),
+        ("a plain ride", {}, Reason.BLOCKED),
+        (
+            "let out a moment ago: did it work?",
+            {"place": EXIT, "history": paid(fare_type="alight", amount_fen=0, passage=SENSOR, state=UseState.RESERVED)},
+            Reason.ALREADY_PAID,
+        ),
+        ("somebody still walks out", {"place": EXIT, "lane_busy": True}, Reason.GATE_BUSY),
+    ],
+)
+def test_a_listed_purse_keeps_nobody_in(sentence: str, changes: dict[str, object], reason: Reason) -> None:
+    """Refused where one gets in. Where one gets out the way is open, and the card neither debited nor locked."""
+    row = Block(ref=ref("amber").hex(), scopes=(BlockScope.PURSE,), reported_lost=False)
+    cards = Cards(purse=msgspec.structs.replace(PURSE, lock_listed=True))
+    known = parameters(tariff=TARIFF, cards=cards, blocks_of={ref("amber"): (row,)})
+    outcome = judge(case(parameters=known, **changes))
+    assert outcome.decision.reason is reason, sentence
+    assert debits(outcome) == []
+    assert any(isinstance(act, LockPurse) for act in outcome.acts) is (reason is Reason.BLOCKED)
+    assert any(isinstance(act, OpenGate) for act in outcome.acts) is outcome.decision.granted
+    if reason is Reason.EXIT_UNPAIRED:
+        assert outcome.decision.verdict is Verdict.GRANT_IN_DOUBT
+        assert outcome.tap is Tap.ALIGHT and outcome.charge is not None
+        assert (outcome.charge.product, outcome.charge.fare_type, outcome.charge.amount_fen) == ("trip", "alight", 0)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from terminal.core.card import Assurance, CardPlace, CardRules, Stage
 from terminal.core.debit import DebitState
 from terminal.core.entries import DebitIntended, DebitSettled, Decided
 from terminal.core.lock import LockEnded, LockIntended
-from terminal.core.model import HeldProduct, PassageMode, Reason, Verdict
+from terminal.core.model import HeldProduct, PassageMode, Reason, Tap, Verdict
 from terminal.core.parameters import BlockScope
 from tests.stories.test_fares import at, file, stand, under
 from tests.stories.world import NOW_MS, Door, World, bus, park, story
@@ -159,6 +159,27 @@ async def test_a_listed_purse_is_only_refused(bus: World) -> None:
     await again(bus)
     assert await bus.rear.tap(card) is Reason.BLOCKED
     assert (purse.blocked, bus.facts(LockIntended)) == (False, [])
+
+
+@bus
+async def test_a_listed_purse_lets_its_holder_out(bus: World) -> None:
+    """Listed on the way: the exit opens, nothing is taken, nothing locked; the next boarding is refused, and locks."""
+    trips(bus.front, "0001", Stage.ENTRY)
+    trips(bus.rear, "0003", Stage.EXIT)
+    await again(bus)
+    card, purse = purse_card()
+    assert await bus.front.tap(card) is Reason.BOARDED
+    await listed(bus, purse)
+    await asyncio.sleep(900)
+    assert await bus.rear.tap(card) is Reason.EXIT_UNPAIRED
+    await asyncio.sleep(5)
+    assert await bus.rear.tap(card) is Reason.ALREADY_PAID
+    assert (bus.rear.opened, purse.files.balance_fen, purse.blocked) == ([1, 1], 5000, False)
+    (fact,) = bus.decisions(Verdict.GRANT_IN_DOUBT)
+    assert (fact.tap, fact.charge is not None and fact.charge.amount_fen, fact.debit) == (Tap.ALIGHT, 0, None)
+    assert await bus.front.tap(card) is Reason.BLOCKED
+    assert (purse.blocked, bus.front.opened) == (True, [1])
+    await bus.settled()
 
 
 @bus

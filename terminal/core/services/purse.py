@@ -6,7 +6,8 @@ Laws of this file:
 - Money taken and not walked on holds: the same card passes without another debit, for nothing can be taken back. It
   holds for the same way only: who boarded is not let off for it, or the trip would stay open on the card.
 - Whoever is on board gets off, though no product fits any more: hours that ended on the way keep nobody in.
-- A purse is bearer money: only a block of the purse itself stops it, and only that one locks it on the card.
+- A purse is bearer money: only a block of the purse itself stops it, and only that one locks it on the card. At an exit
+  it keeps nobody in either: nothing is taken from it, and nothing done to it; head office settles that way.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,8 @@ def purse(case: Case) -> Outcome:
         return rules.deny(case, Reason.NOT_ACCEPTED_HERE)
     reason = status.block_on(case.parameters, case.credential.medium_refs, case.account, product.scopes)
     if reason is not None:
+        if _gets_off(case, found):
+            return _paid_before(case, product) or _barred(case, product) or _let_out(case, found)
         return _listed(case, found, reason)
     return _paid_before(case, product) or _barred(case, product) or _pay(case, found, product)
 
@@ -63,6 +66,18 @@ def _listed(case: Case, purse_rules: PurseRules, reason: Reason) -> Outcome:
     if own is None or not purse_rules.lock_listed:
         return denied
     return msgspec.structs.replace(denied, acts=(LockPurse(), *denied.acts))
+
+
+def _let_out(case: Case, purse_rules: PurseRules) -> Outcome:
+    """Out without a debit; what the way costs, and whether it is asked for, is head office's."""
+    charge = _charge(case, 0, ALIGHT, purse_rules.trips.product)
+    return Outcome(
+        decision=rules.decision(case, Verdict.GRANT_IN_DOUBT, Reason.EXIT_UNPAIRED),
+        acts=(OpenGate(), Show(reason=Reason.EXIT_UNPAIRED)),
+        charge=charge,
+        tap=Tap.ALIGHT,
+        where=case.where,
+    )
 
 
 def _product(case: Case, purse_rules: PurseRules) -> Product | None:
@@ -150,9 +165,12 @@ def _pay(case: Case, purse_rules: PurseRules, product: Product) -> Outcome:
 
 
 def _debit(case: Case, kind: DebitKind, amount_fen: int, fare_type: str, product: str) -> DebitPurse:
+    return _taken(case, kind, _charge(case, amount_fen, fare_type, product))
+
+
+def _charge(case: Case, amount_fen: int, fare_type: str, product: str) -> Charge:
     currency = case.parameters.tariff.currency
-    charge = Charge(product=product, fare_type=fare_type, amount_fen=amount_fen, currency=currency)
-    return _taken(case, kind, charge)
+    return Charge(product=product, fare_type=fare_type, amount_fen=amount_fen, currency=currency)
 
 
 def _taken(case: Case, kind: DebitKind, charge: Charge) -> DebitPurse:

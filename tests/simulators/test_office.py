@@ -346,6 +346,19 @@ def test_an_export_file_is_imported_once(office: HeadOffice) -> None:
     assert (status["records"], status["duplicates"], missing(office)) == (9, 0, 0)
 
 
+def test_what_was_refused_under_its_name_an_export_does_not_cure(office: HeadOffice) -> None:
+    """It is here already, kept aside; carried again under that name it changes nothing."""
+    run = chain(2)
+    give(office, run)
+    conflict = after(run[0], command(77))
+    broken = after(after(run[0], command(78)), command(79))
+    assert give(office, [broken]) == [(3, "chain_broken")]
+    assert give(office, [conflict]) == [(2, "conflict")]
+    before = (held(office), office.status()["aside"], office.counts.refused)
+    import_file(office, exported([conflict], [broken]))
+    assert (held(office), office.status()["aside"], office.counts.refused) == before
+
+
 async def office_command(keys: Keys, file: Path) -> tuple[int, str, str]:
     """Run the import as a process."""
     process = await asyncio.create_subprocess_exec(

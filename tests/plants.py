@@ -198,9 +198,9 @@ def _debits_a_little_more(order: purchase.Order, *rest: Any) -> Conversation[pur
 _begins = purchase.begin
 
 
-def _tells_the_full_price(reason: Reason, values: Mapping[str, str | Amount], proof: str = "") -> Display:
+def _tells_the_full_price(reason: Reason, values: Mapping[str, str | Amount], *more: str) -> Display:
     """Shows everybody the price of an adult."""
-    return display(reason, {**values, "fare": Amount(minor=200, currency="CNY")} if "fare" in values else values, proof)
+    return display(reason, {**values, "fare": Amount(minor=200, currency="CNY")} if "fare" in values else values, *more)
 
 
 class ReplayDropped(Replay):

@@ -17,8 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from terminal.cli import exit_codes
-from terminal.core.model import Reason
-from terminal.core.phrases import speech
+from terminal.core.phrases import recordings
 
 VOICES = {"zh": "cmn", "en": "en"}
 WORDS_A_MINUTE = "165"
@@ -36,17 +35,17 @@ def run(options: argparse.Namespace) -> int:
     if shutil.which("espeak-ng") is None:
         print("terminal voices: espeak-ng is missing (Debian: apt-get install espeak-ng)", file=sys.stderr)
         return exit_codes.DEVICE
-    size = 0
+    size, said = 0, recordings()
     try:
         for language in VOICES:
             (options.directory / language).mkdir(parents=True, exist_ok=True)
-            for reason in Reason:
-                data = spoken(getattr(speech(reason), language), language)
-                size += _write(options.directory / language / f"{reason.value}.wav", data)
+            for name, line in said.items():
+                data = spoken(getattr(line, language), language)
+                size += _write(options.directory / language / f"{name}.wav", data)
     except (OSError, subprocess.CalledProcessError, wave.Error) as error:
         print(f"terminal voices: {error} (check the directory, and `espeak-ng --voices`)", file=sys.stderr)
         return exit_codes.DEVICE
-    print(f"{len(Reason)} phrases in {len(VOICES)} languages, {size / 1e6:.1f} MB, in {options.directory}")
+    print(f"{len(said)} phrases in {len(VOICES)} languages, {size / 1e6:.1f} MB, in {options.directory}")
     return exit_codes.OK
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from terminal.core.model import Reason, Value
-from terminal.core.phrases import PHRASES, PROMPTS, Display, Light, Line, Tone, display
+from terminal.core.phrases import PROMPTS, Display, Light, Line, Tone, display
 
 SHAPES: dict[Light, str] = {
     Light.GREEN: "tick",
@@ -43,6 +43,7 @@ class Picture(Value, frozen=True):
     zh: Words
     en: Words
     proof: str = ""
+    voice: str = ""  # the name of its recording
     stays_s: float = 0.0  # then the screen falls back to what it shows at rest
 
 
@@ -56,6 +57,7 @@ def picture_of(shown: Display) -> Picture:
         zh=words(shown.zh, " ", tuple(hint.zh for hint in shown.hints)),
         en=words(shown.en, ". ", tuple(hint.en for hint in shown.hints)),
         proof=shown.proof,
+        voice=shown.voice,
         stays_s=_stays_s(shown),
     )
 
@@ -97,10 +99,7 @@ def prompt(service: str) -> Picture:
 
 def out_of_service() -> Picture:
     """What a page shows that hears nothing from its terminal any more."""
-    phrase = PHRASES[Reason.OUT_OF_SERVICE]
-    return picture_of(
-        Display(reason=Reason.OUT_OF_SERVICE, zh=phrase.zh, en=phrase.en, tone=Tone.SILENT, light=phrase.light)
-    )
+    return picture_of(display(Reason.OUT_OF_SERVICE, {}))
 
 
 def _is_reader_of(device: str, lane: str) -> bool:

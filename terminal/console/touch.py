@@ -21,6 +21,7 @@ from terminal.core.screen import Button, Figure, Language, Page, PageKind, Press
 from terminal.core.screen_words import BUTTONS, FIGURES, TITLES
 from terminal.ports import Clock
 
+LOAN = "loan"  # the service of every kiosk
 SAME_S = 0.5  # a page's end that moved by less is where it was
 # Pages on which there is nothing to do have a shape besides their words.
 KIND_SHAPES: dict[PageKind, str] = {PageKind.BUSY: "wait", PageKind.CLOSED: "closed"}
@@ -136,13 +137,14 @@ def _row(row: Row, language: Language) -> dict[str, Any]:
 
 
 def _said(said: Said, language: Language) -> dict[str, Any]:
-    shown: Display = display(said.reason, said.values)
+    shown: Display = display(said.reason, said.values, service=LOAN)
     text = words(shown.zh, " ") if language is Language.ZH else words(shown.en, ". ")
     return {
         "reason": said.reason.value,
         "light": shown.light.value,
         "shape": SHAPES[shown.light],
         "tone": shown.tone.value,
+        "voice": shown.voice,
         **msgspec.to_builtins(text),
     }
 

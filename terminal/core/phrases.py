@@ -6,6 +6,7 @@ Laws of this file:
   Staff find the reason in the journal, by the proof on the same display.
 - After a committed debit only `ok` tones; red only where trying again cannot help.
 - `zh` is spoken up to its first space; the rest is for the screen only. Placeholders are read as numbers.
+- The table is written for whoever rides; elsewhere a code is called what that service calls it (`_line`).
 """
 
 import re
@@ -69,6 +70,7 @@ class Display(Value, frozen=True):
     light: Light
     hints: tuple[Line, ...] = ()  # what somebody wants to know next
     proof: str = ""  # six characters by which the entry is found again; "" where none was written
+    voice: str = ""  # the name of its recording
 
 
 def _ok(zh: str, en: str, tone: Tone = Tone.OK) -> Phrase:
@@ -311,7 +313,6 @@ PHRASES: dict[Reason, Phrase] = {
     Reason.OUT_OF_SERVICE: _OUT,
 }
 
-
 # What a grant tells besides, likeliest wanted first: a value of this name is there → these words.
 HINTS: dict[str, Line] = {
     "until": Line(zh="有效至{until}", en="Valid to {until}"),
@@ -323,13 +324,19 @@ HINTS: dict[str, Line] = {
     "next_off": Line(zh="下次乘车{next_fold}折", en="Next ride {next_off}% off"),
 }
 MOST_HINTS = 2
+RIDE, OTHER = "fare", "other"
+# What a code is called, by service; OTHER: at any other.
+CODES: dict[str, Line] = {
+    RIDE: Line(zh="乘车码", en="ride code"),
+    "admission": Line(zh="入园码", en="code"),
+    OTHER: Line(zh="二维码", en="code"),
+}
 # What a display says while nobody is there, by service; "": any other.
 PROMPTS: dict[str, Line] = {
     "fare": Line(zh="请刷卡 或出示乘车码", en="Tap your card. Or show your ride code"),
     "admission": Line(zh="请出示 入园码或卡", en="Show your code or card"),
     "": Line(zh="请刷卡 或出示二维码", en="Tap your card. Or show your code"),
 }
-
 
 # Said instead, where others listen: what somebody lacks or owes.
 _LOOK = Line(zh="请看屏幕", en="Please look at the screen")
@@ -343,13 +350,12 @@ class _Blank(dict[str, str]):
         return ""
 
 
-def display(reason: Reason, values: Mapping[str, str | Amount], proof: str = "") -> Display:
-    """What to show for a reason. A placeholder without a value leaves no trace and never fails.
+def display(reason: Reason, values: Mapping[str, str | Amount], proof: str = "", service: str = RIDE) -> Display:
+    """What to show for a reason at a lane of this service. A placeholder without a value leaves no trace, never fails.
 
     Values come from our own numbers and parameters, never from a payload.
     """
-    phrase = PHRASES[reason]
-    line = _filled(Line(zh=phrase.zh, en=phrase.en), values)
+    phrase, line = PHRASES[reason], _filled(_line(reason, service), values)
     hints = [hint for name, hint in HINTS.items() if name in values][:MOST_HINTS]
     return Display(
         reason=reason,
@@ -359,7 +365,14 @@ def display(reason: Reason, values: Mapping[str, str | Amount], proof: str = "")
         light=phrase.light,
         hints=tuple(_filled(hint, values) for hint in hints),
         proof=proof,
+        voice=recording(reason, service),
     )
+
+
+def _line(reason: Reason, service: str) -> Line:
+    """The words of the table, a code called as this service calls it."""
+    phrase, ridden, here = PHRASES[reason], CODES[RIDE], CODES.get(service, CODES[OTHER])
+    return Line(zh=phrase.zh.replace(ridden.zh, here.zh), en=phrase.en.replace(ridden.en, here.en))
 
 
 def _filled(line: Line, values: Mapping[str, str | Amount]) -> Line:
@@ -384,14 +397,26 @@ def value_in(value: str | Amount, language: Language) -> str:
     return money(value, language) if isinstance(value, Amount) else value
 
 
-def speech(reason: Reason) -> Line:
+def speech(reason: Reason, service: str = RIDE) -> Line:
     """What is said aloud of a reason: the first words before any figure, in each language; what is nobody else's
     business is on the screen only.
     """
     if reason in _DISCREET:
         return _LOOK
-    phrase = PHRASES[reason]
-    return Line(zh=_first(phrase.zh.split(" ")[0]), en=_first(phrase.en))
+    line = _line(reason, service)
+    return Line(zh=_first(line.zh.split(" ")[0]), en=_first(line.en))
+
+
+def recording(reason: Reason, service: str) -> str:
+    """The name of what is said aloud: the outcome's, and where a service has words of its own, the service's too."""
+    if _line(reason, service) == _line(reason, RIDE):
+        return reason.value
+    return f"{reason.value}_{service if service in CODES else OTHER}"
+
+
+def recordings() -> dict[str, Line]:
+    """Everything that is said aloud, by the name of its recording."""
+    return {recording(reason, service): speech(reason, service) for service in CODES for reason in Reason}
 
 
 def _first(text: str) -> str:

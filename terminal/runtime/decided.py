@@ -6,6 +6,7 @@ Laws of this file:
 """
 
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +28,7 @@ from terminal.core.model import (
     Verdict,
 )
 from terminal.core.money import money
-from terminal.core.phrases import display
+from terminal.core.phrases import Display, display
 from terminal.core.screen import Language
 from terminal.runtime.site import Latest, Site
 
@@ -110,7 +111,7 @@ def _named(fact: Decided, credential: Credential) -> Decided:
     )
 
 
-def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committed_s: float) -> None:
+def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committed_s: float, service: str) -> None:
     """One log line a decision; it names no rider."""
     log.info(
         "decided",
@@ -118,7 +119,7 @@ def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committ
             "lane": presentation.lane,
             "verdict": outcome.decision.verdict.value,
             "reason": outcome.decision.reason.value,
-            "says": [display(act.reason, act.values).zh for act in outcome.acts if isinstance(act, Show)],
+            "says": [shown.zh for shown in _shown(outcome, service)],
             "epoch": entry.epoch.hex(),
             "sequence": entry.sequence,
             "at_ns": presentation.at.monotonic_ns,
@@ -127,15 +128,19 @@ def tell(outcome: Outcome, entry: EntryName, presentation: Presentation, committ
     )
 
 
-def note_latest(site: Site, outcome: Outcome, lane: str, at: Instant) -> None:
+def _shown(outcome: Outcome, service: str) -> Iterator[Display]:
+    return (display(act.reason, act.values, service=service) for act in outcome.acts if isinstance(act, Show))
+
+
+def note_latest(site: Site, outcome: Outcome, rules: "LaneRules", at: Instant) -> None:
     """The same, for the panel of whoever works here."""
-    told = next((display(act.reason, act.values) for act in outcome.acts if isinstance(act, Show)), None)
+    told = next(_shown(outcome, rules.service), None)
     charge = outcome.charge
     currency = site.parameters.tariff.currency
     paid = None if charge is None else Amount(minor=charge.amount_fen, currency=currency)
     site.latest = Latest(
         at_ms=at.utc_ms,
-        lane=lane,
+        lane=rules.name,
         granted=outcome.decision.granted,
         reason=outcome.decision.reason.value,
         zh="" if told is None else told.zh,

@@ -197,7 +197,7 @@ class KioskLane:
         except StoreFull:
             log.error("journal full", extra={"lane": self.rules.name})
             return Noted(name=None, at=at)
-        tell(outcome, entry.name, presentation, self.site.clock.monotonic_s())
+        tell(outcome, entry.name, presentation, self.site.clock.monotonic_s(), self.rules.service)
         return Noted(name=entry.name, at=at)
 
     async def _noted(self, step: Note) -> Noted:

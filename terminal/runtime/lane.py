@@ -141,7 +141,7 @@ class Lane:
         site = self.site
         if not outcome.decision.granted and await self._is_summed(outcome, at):
             await self._show(outcome)
-            note_latest(site, outcome, self.rules.name, at)
+            note_latest(site, outcome, self.rules, at)
             return outcome
         with site.reserved(use):
             try:
@@ -158,8 +158,8 @@ class Lane:
         committed_s = site.clock.monotonic_s()
         heard = presentation if tap is None else msgspec.structs.replace(presentation, at=tap.last_heard())
         await self._act(outcome, entry, heard)
-        tell(outcome, entry.name, presentation, committed_s)
-        note_latest(site, outcome, self.rules.name, at)
+        tell(outcome, entry.name, presentation, committed_s, self.rules.service)
+        note_latest(site, outcome, self.rules, at)
         return outcome
 
     def _honoured(self, outcome: Outcome, tap: Tap | None) -> AbstractContextManager[None]:
@@ -330,7 +330,7 @@ class Lane:
 
     async def tell(self, act: Show, proof: str = "") -> None:
         """A dark indicator never holds up the lane. `proof`: by which the entry is found again."""
-        shown = display(act.reason, act.values, proof)
+        shown = display(act.reason, act.values, proof, self.rules.service)
         for indicator in self._indicators:
             try:
                 await indicator.show(shown)

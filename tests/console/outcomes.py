@@ -25,5 +25,5 @@ def pictures() -> dict[Reason, Picture]:
     """Outcomes that look different: many reasons share their words."""
     found: dict[Picture, Reason] = {}
     for reason in Reason:
-        found.setdefault(msgspec.structs.replace(picture_of(shown(reason)), reason=""), reason)
+        found.setdefault(msgspec.structs.replace(picture_of(shown(reason)), reason="", voice=""), reason)
     return {reason: picture for picture, reason in found.items()}

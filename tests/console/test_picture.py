@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from terminal.console.picture import SHAPES, out_of_service, picture_of, resting
+from terminal.console.touch import drawn
 from terminal.core.model import Reason
 from terminal.core.phrases import PROMPTS, Light, display
+from terminal.core.screen import Language, Page, PageKind, Said
 from tests.core.cases import yuan
 
 UP, DOWN = {"up": True}, {"up": False}
@@ -52,6 +54,13 @@ def test_the_first_words_are_the_huge_ones() -> None:
 def test_at_rest(sentence: str, status: dict[str, Any], title: str) -> None:
     """A screen that nobody stands before."""
     assert resting(status, "front", "fare").zh.title == title, sentence
+
+
+@pytest.mark.parametrize(("language", "title"), [(Language.ZH, "二维码已过期"), (Language.EN, "Code expired")])
+def test_a_kiosk_asks_for_no_ride_code(language: Language, title: str) -> None:
+    """Its pages say, and name the recording of, a library's words."""
+    said = drawn(Page(kind=PageKind.REST, language=language, said=Said(reason=Reason.CODE_EXPIRED)))["said"]
+    assert (said["title"], said["voice"]) == (title, "code_expired_other")
 
 
 def test_every_service_has_a_prompt() -> None:

@@ -10,7 +10,7 @@ import pytest
 from terminal.__main__ import main
 from terminal.cli import exit_codes
 from terminal.core.model import Reason
-from terminal.core.phrases import display, speech, spoken
+from terminal.core.phrases import display, recordings, speech, spoken
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -43,7 +43,7 @@ def test_every_phrase_is_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[
     """A file each, as a kiosk's sound card takes it: some seconds at most, and something is heard."""
     assert main(["voices", str(tmp_path)]) == exit_codes.OK
     for language in ("zh", "en"):
-        assert {path.stem for path in (tmp_path / language).iterdir()} == {reason.value for reason in Reason}
+        assert {path.stem for path in (tmp_path / language).iterdir()} == set(recordings())
         for path in (tmp_path / language).iterdir():
             with wave.open(str(path)) as file:
                 assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 11_025)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from terminal.core.model import Reason
-from terminal.core.phrases import PHRASES, Light, Tone, display, speech, spoken
+from terminal.core.phrases import PHRASES, Light, Tone, display, recordings, speech, spoken
 from tests.core.cases import yuan
 
 TRY_AGAIN = (
@@ -62,7 +62,7 @@ def test_who_stands_by_learns_nothing_of_a_block(reason: Reason) -> None:
     """It looks and sounds exactly like a clock nobody is sure of, and no alarm is in it."""
     shown = display(reason, {"hotline": "12333"}, "7KD2XQ")
     other = display(Reason.CLOCK_UNSURE, {}, "7KD2XQ")
-    assert msgspec.structs.replace(shown, reason=Reason.CLOCK_UNSURE) == other
+    assert msgspec.structs.replace(shown, reason=Reason.CLOCK_UNSURE, voice=other.voice) == other
     assert (shown.tone, shown.light, speech(reason)) == (Tone.NOTICE, Light.BLUE, speech(Reason.CLOCK_UNSURE))
 
 
@@ -75,6 +75,34 @@ def test_no_display_says_why_somebody_is_blocked(reason: Reason) -> None:
     phrase = PHRASES[reason]
     text = (phrase.zh + phrase.en.lower()).replace("本机暂停服务", "").replace("hold still", "")
     assert not any(word in text for word in BETRAYING), text
+
+
+@pytest.mark.parametrize(
+    ("service", "zh", "en", "voice"),
+    [
+        ("fare", "乘车码已过期 请刷新", "Please show the ride code", "code_expired"),
+        ("admission", "入园码已过期 请刷新", "Please show the code", "code_expired_admission"),
+        ("loan", "二维码已过期 请刷新", "Please show the code", "code_expired_other"),
+        ("check_in", "二维码已过期 请刷新", "Please show the code", "code_expired_other"),
+    ],
+)
+def test_a_code_is_called_what_the_service_calls_it(service: str, zh: str, en: str, voice: str) -> None:
+    """Nobody at a library is asked for a code to ride with; what is said aloud is what is shown."""
+    expired = display(Reason.CODE_EXPIRED, {}, service=service)
+    assert (expired.zh, expired.voice, spoken(expired)) == (zh, voice, speech(Reason.CODE_EXPIRED, service).zh)
+    assert display(Reason.UNKNOWN_FORMAT, {}, service=service).en == en
+    assert recordings()[voice] == speech(Reason.CODE_EXPIRED, service)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_only_who_rides_hears_of_a_ride_code(reason: Reason) -> None:
+    """Every other service has words of its own, and all of them are said aloud under a name of their own."""
+    for service in ("admission", "loan", "inquiry"):
+        shown = display(reason, {}, service=service)
+        assert "乘车码" not in shown.zh and "ride code" not in shown.en
+        assert recordings()[shown.voice] == speech(reason, service)
+        ridden = display(reason, {})
+        assert (shown.voice == ridden.voice) is ((shown.zh, shown.en) == (ridden.zh, ridden.en))
 
 
 def test_placeholders_are_filled() -> None:

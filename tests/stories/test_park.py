@@ -155,6 +155,16 @@ async def test_the_next_person_waits_for_the_one_ahead(park: World) -> None:
 
 
 @park
+async def test_an_old_code_is_called_what_a_park_calls_it(park: World) -> None:
+    """On the display, in the log's words, and to whoever works here."""
+    assert await park.front.show(holder("amber").code(park.now_s - 3600)) is Reason.CODE_EXPIRED
+    assert park.front.indicator.shown is not None
+    assert park.front.indicator.shown.zh == "入园码已过期 请刷新"
+    assert park.terminal is not None and park.terminal.site is not None and park.terminal.site.latest is not None
+    assert park.terminal.site.latest.zh == "入园码已过期 请刷新"
+
+
+@park
 async def test_a_pass_is_for_one(park: World) -> None:
     """Own use only: handed back over the fence, it is too soon."""
     phone = holder("amber")

@@ -87,7 +87,7 @@ function show() {
 
 function sound() {
   Sound.tone(state.shown.tone);
-  if (body.dataset.voices) Sound.say(language === "en" ? "en" : "zh", state.shown.reason);
+  if (body.dataset.voices) Sound.say(language === "en" ? "en" : "zh", state.shown.voice);
 }
 
 function alive(afterMs) {

@@ -106,7 +106,7 @@ function sound() {
   const now = said ? said.reason + "/" + page.rows.length + "/" + page.kind + "/" + said.title + said.detail : "";
   if (said && now !== heard) {
     Sound.tone(said.tone);
-    if (body.dataset.voices) Sound.say(page.language === "en" ? "en" : "zh", said.reason);
+    if (body.dataset.voices) Sound.say(page.language === "en" ? "en" : "zh", said.voice);
   }
   heard = now;
 }

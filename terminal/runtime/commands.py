@@ -181,7 +181,9 @@ class Commands:
         self._site.latest = None  # "paid" is not true any more
         for lane in self._lanes.values():
             lane.forget_codes()
-        return {"voided": _proof(last.name), "fen": last.amount_fen, "lane": last.lane}
+        currency = self._site.parameters.tariff.currency
+        amount = {"fen": last.amount_fen, "amount": decimal(last.amount_fen, currency), "currency": currency}
+        return {"voided": _proof(last.name), **amount, "lane": last.lane}
 
     async def charged(self, who: str) -> Answer:
         """Was this card charged today? Whoever holds one out next is answered."""
@@ -235,12 +237,15 @@ class Commands:
         kept = self._site.journal.ledgers((SHIFT,))[SHIFT]
         free = next((one.count for one in kept.sums if one.id == projection.FREE), 0)
         total = sum(fen for _, fen in rides.values())
+        currency = self._site.parameters.tariff.currency
         return {
             "who": shift.who,
             "since_ms": shift.at_ms,
             "taps": {name: count for name, (count, _) in sorted(rides.items())},
             "fen": {name: fen for name, (_, fen) in sorted(rides.items())},
-            "total": decimal(total, self._site.parameters.tariff.currency),
+            "amounts": {name: decimal(fen, currency) for name, (_, fen) in sorted(rides.items())},
+            "total": decimal(total, currency),
+            "currency": currency,
             "free": free,
             "voided": voided,
         }

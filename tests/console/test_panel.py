@@ -7,6 +7,7 @@ Laws of this file:
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,8 +83,8 @@ async def test_a_shift_at_the_panel(chromium: "Browser", tmp_path: Path) -> None
                 await asyncio.sleep(0.3)
         await has(page, "#class", "front · ordinary")
         assert await page.get_attribute("#last", "data-granted") == "true"
-        assert "免费 free: 1" in await does(page, "totals")
-        assert "撤销 voided" in await does(page, "void")
+        assert re.search("金额 amounts: .*币种 currency: CNY.*免费 free: 1", await does(page, "totals"))
+        assert re.search("撤销 voided: .*金额 amount: .*币种 currency: CNY", await does(page, "void"))
         assert "not done" in await does(page, "void")  # there is nothing more
         assert await barriers(page) == []
         assert "hold out" in await does(page, "charged")

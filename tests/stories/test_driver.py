@@ -66,6 +66,7 @@ async def test_a_shift(bus: World) -> None:
     assert (await ask(bus, "void", "wrong door"))["fen"] == 150
     totals = await ask(bus, "totals")
     assert (totals["taps"], totals["fen"], totals["total"]) == ({"ordinary": 3}, {"ordinary": 150}, "1.50")
+    assert (totals["amounts"], totals["currency"]) == ({"ordinary": "1.50"}, "CNY")
     assert (totals["free"], totals["voided"], totals["who"]) == (2, 1, "7")
     assert (await ask(bus, "sign-off"))["free"] == 2
     assert [fact.who for fact in bus.facts(SignedOn)] == [fact.who for fact in bus.facts(SignedOff)] == ["7"]
@@ -207,6 +208,25 @@ async def test_the_panel_tells_of_the_last_tap_and_of_no_other(bus: World) -> No
     bus.disk.full = True
     await bus.front.show(Phone("dora").code(bus.now_s))
     assert latest(bus) is None
+
+
+@bus
+async def test_a_shift_is_told_in_the_tariffs_own_currency(bus: World) -> None:
+    """The totals and what was taken back; minor units stay a number beside it."""
+    await driven(bus)
+    adult = Product(id="adult", services=("fare",), fare_fen=200)
+    for currency, written in (("GBP", "2.00"), ("JPY", "200"), ("KWD", "0.200")):
+        bus.head.tariff = Tariff(currency=currency, products=(adult,), lines={"12": STREET})
+        await bus.publish()
+        await ask(bus, "sign-on", "12")
+        assert await bus.front.show(Phone(f"rider of {currency}").code(bus.now_s)) is Reason.PAID
+        told = await ask(bus, "sign-off")
+        assert (told["amounts"], told["total"], told["currency"]) == ({"adult": written}, written, currency)
+        assert told["fen"] == {"adult": 200}
+        await ask(bus, "sign-on", "12")
+        assert await bus.front.show(Phone(f"another of {currency}").code(bus.now_s)) is Reason.PAID
+        void = await ask(bus, "void", "wrong key")
+        assert (void["fen"], void["amount"], void["currency"]) == (200, written, currency)
 
 
 @bus

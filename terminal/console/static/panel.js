@@ -8,7 +8,8 @@ const LOST_AFTER_MS = 6000; // three beats
 // How the words of an answer are called; what is not named here is told by its own name.
 const CALLED = {
   total: "合计 total", free: "免费 free", voided: "撤销 voided", opened: "闸门 gate", persons: "人数 persons", taps: "乘次 rides",
-  fen: "分 minor units", lane: "通道 lane", line: "线路 line", stop: "站 stop", direction: "方向 direction", vehicle: "车辆 vehicle",
+  amounts: "金额 amounts", amount: "金额 amount", currency: "币种 currency",
+  lane: "通道 lane", line: "线路 line", stop: "站 stop", direction: "方向 direction", vehicle: "车辆 vehicle",
   key: "票价键 key", who: "工号 number", emergency: "紧急 emergency", "hold out": "请出示 hold out", within_s: "秒内 within seconds",
 };
 let sheet = null;

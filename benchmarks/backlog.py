@@ -42,7 +42,7 @@ def fill(directory: Path, terminal: str, count: int) -> None:
     db.close()
     file = HeadFile(directory / HEAD)
     file.read()
-    file.write(head.name, head.hash)
+    file.write(head.name, head.hash, stored=True)
     file.close()
 
 

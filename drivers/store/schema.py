@@ -87,7 +87,9 @@ def migrate(db: apsw.Connection) -> int:
     """Bring a file to the newest schema; returns the version it had. Raises apsw.Error or ValueError."""
     had = int(db.pragma("user_version"))
     if had > VERSION:
-        raise ValueError(f"this journal has schema {had}; this program knows up to {VERSION}")
+        raise ValueError(
+            f"a newer program wrote this journal (schema {had}; this one knows up to {VERSION}): install that one again"
+        )
     for version in range(had, VERSION):
         with db:
             db.execute(MIGRATIONS[version])

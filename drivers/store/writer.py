@@ -171,7 +171,7 @@ class Writer:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             self._into_tables([work])
         self._hold()
-        self._head_file.write(self.head.name, self.head.hash)
+        self._write_head()
 
     def _run(self) -> None:
         goes_on, seen = True, -1
@@ -209,7 +209,10 @@ class Writer:
 
     def _told(self) -> None:
         """Nobody waits for this any more."""
-        self._guarded(self._head_file.write, self.head.name, self.head.hash)
+        self._guarded(self._write_head)
+
+    def _write_head(self) -> None:
+        self._head_file.write(self.head.name, self.head.hash, stored=not self.projector.tail.entries)
 
     def _attempt(self, jobs: list[Job]) -> list[Outcome]:
         """Commit; on a full disk nothing is written, and receipts are tried once more in the ballast's place."""

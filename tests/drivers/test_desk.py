@@ -171,7 +171,7 @@ async def test_handed_in_and_closed_at_once(tmp_path: Path, monkeypatch: pytest.
     """It is written first; the turn that was to write it touches nothing any more."""
     store = opened(tmp_path, monkeypatch)
     wrote, write = list[int](), HeadFile.write
-    monkeypatch.setattr(HeadFile, "write", lambda *a: wrote.append(threading.get_ident()) or write(*a))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(HeadFile, "write", lambda *a, **b: wrote.append(threading.get_ident()) or write(*a, **b))  # type: ignore[func-returns-value]
     waiting, counter = [store.append(draft()) for _ in range(3)], store._owner.desk
     await store.close()
     counter._commit_here()  # as it may come in a loop that has much to do

@@ -38,7 +38,7 @@ def restored(version: int, directory: Path) -> Path:
         newest = list(tail_file.strewn(tail.read_bytes()))
         count, digest = count + len(newest), newest[-1].hash
     head = HeadFile(directory / recovery.HEAD)
-    head.write(EntryName(epoch=epoch, sequence=count), digest)
+    head.write(EntryName(epoch=epoch, sequence=count), digest, stored=not tail.exists())
     head.close()
     return directory
 

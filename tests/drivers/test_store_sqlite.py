@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from drivers.store import recovery, salvage, schema, sqlite, tables, tail, writer
-from drivers.store.head_file import HeadFile, peek
+from drivers.store.head_file import SLOT, HeadFile, peek
 from drivers.store.sqlite import SqliteStore
 from terminal.core.entries import Alarm, Decided, EpochBegan, Fact, Receipt, decode
 from terminal.core.ledger import Added, Sum
@@ -400,20 +400,52 @@ async def test_the_head_file_is_flushed_under_load(tmp_path: Path, monkeypatch: 
 
 
 def test_head_file(tmp_path: Path) -> None:
-    """Slots are written in turn; a torn one leaves the other."""
+    """Slots of a pair are written in turn, by the next process too; a torn one leaves the other."""
     path = tmp_path / "head"
     file = HeadFile(path)
     assert file.read() is None and peek(path) is None and peek(tmp_path / "none") is None
-    one, two = EntryName(epoch=b"e" * 8, sequence=1), EntryName(epoch=b"e" * 8, sequence=2)
-    file.write(one, b"1" * 32)
-    file.write(two, b"2" * 32)
-    file.flush()
-    assert file.read() == peek(path) == (two, b"2" * 32)
-    data = bytearray(path.read_bytes())
-    data[20] ^= 1  # the second counter is even: slot 0
-    path.write_bytes(data)
-    assert peek(path) == (one, b"1" * 32)
+    names = [EntryName(epoch=b"e" * 8, sequence=number) for number in range(1, 5)]
+    file.write(names[0], b"1" * 32, stored=True)
+    file.write(names[1], b"2" * 32, stored=False)
     file.close()
+    file = HeadFile(path)
+    assert file.read() == peek(path) == (names[1], b"2" * 32)
+    file.write(names[2], b"3" * 32, stored=False)
+    assert file.read() == peek(path) == (names[2], b"3" * 32)
+    whole = path.read_bytes()
+    for torn, says in ((2, (names[1], b"2" * 32)), (3, (names[2], b"3" * 32))):
+        data = bytearray(whole)
+        data[torn * SLOT + 20] ^= 1
+        path.write_bytes(data)
+        assert peek(path) == file.read() == says
+    path.write_bytes(whole[: 2 * SLOT])  # as an older program leaves it, and as it reads it
+    assert peek(path) == file.read() == (names[0], b"1" * 32)
+    file.write(names[3], b"4" * 32, stored=True)
+    assert peek(path) == (names[3], b"4" * 32)
+    assert path.read_bytes()[:SLOT] == whole[:SLOT], "the other slot of the pair stays"
+    file.close()
+
+
+async def test_the_first_pair_names_what_the_database_holds(tmp_path: Path) -> None:
+    """An older program, that looks there, finds its database whole and not yet its schema's: it mends nothing."""
+    store = SqliteStore(tmp_path / "j", TestClock())
+    store.open("T1", at())
+    in_tables = 0
+    for number in range(writer.TAIL + 10):
+        await store.append(draft(decided(f"rider {number}")))
+        if number % 9:
+            continue
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        shutil.copytree(tmp_path / "j", tmp_path / "copy")  # as a kill leaves it
+        head = tmp_path / "copy" / recovery.HEAD
+        head.write_bytes(head.read_bytes()[: 2 * SLOT])
+        kept, db = peek(head), recovery.connect(tmp_path / "copy" / recovery.DATABASE, apsw.SQLITE_OPEN_READWRITE)
+        in_tables = tables.newest_row(db)
+        assert kept is not None
+        assert recovery.against_head(db, tables.head(db), [], kept) is None, number
+        db.close()
+    assert 1 <= in_tables < store.head().row
+    await store.close()
 
 
 async def test_projection_can_be_rebuilt(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def against_head(
     row = 0 if first is None else first + name.sequence - 1
     known = Reading(db, newest).at(row)  # an anchor alone proves no entry
     if known is None or known.hash != digest or row > end.row:
-        return f"the head file knows entry {name.sequence}, the database ends before it"
+        return f"the head file knows entry {name.sequence}, database and tail file end before it"
     return None
 
 

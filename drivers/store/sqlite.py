@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -77,6 +77,7 @@ class SqliteStore:
         head_file = HeadFile(self.directory / recovery.HEAD)
         damage = recovery.examine(self.directory, head_file.read())
         if damage is not None:
+            log.error("alarm", extra={"kind": "journal_damage", "detail": damage})
             at = not_before(at, salvage.salvage(self.directory, at.utc_ms, damage))
         db = connect(self.directory / recovery.DATABASE, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         _require(db, "journal_mode", "WAL", "wal")
@@ -95,7 +96,8 @@ class SqliteStore:
         elif writer.head.row == 0:
             writer.now(lambda: writer.new_epoch("first start", at, None))
         else:
-            writer.now(lambda: None)
+            with suppress(apsw.FullError):  # no room at all: what waits stays in the tail file, entries are refused
+                writer.now(lambda: None)
         head_file.flush()
         recovery.sync(self.directory)
         self._reader = connect(self.directory / recovery.DATABASE, apsw.SQLITE_OPEN_READONLY)

@@ -36,16 +36,7 @@ from drivers.store.recovery import TAIL_FILE, suspect
 from drivers.store.room import Room
 from drivers.store.tail import LONG_TAIL, TAIL, Projector
 from drivers.store.tail_file import TailFile
-from terminal.core.entries import (
-    Alarm,
-    Draft,
-    Entry,
-    Head,
-    Receipt,
-    advance,
-    begin_epoch,
-    link,
-)
+from terminal.core.entries import Alarm, Draft, Entry, Receipt, advance, begin_epoch, link
 from terminal.core.model import Instant
 from terminal.core.reissuing import reissue
 from terminal.ports import Clock, StoreBroken, StoreFull
@@ -150,7 +141,7 @@ class Writer:
     def mark(self, receipt: Receipt, first: int, last: int) -> int:
         """Mark what a receipt covers, between two of its sequence numbers."""
         marked = receipts.mark(self._db, receipt, first, last)
-        self._draft = _less_unsent(self._draft, marked)
+        self._draft = msgspec.structs.replace(self._draft, unsent=self._draft.unsent - marked)
         return marked
 
     def prune(self, before_ms: int) -> int:
@@ -162,14 +153,18 @@ class Writer:
     # ----------------------------------------------------------------------- the thread
 
     def now(self, work: Callable[[], Any]) -> None:
-        """One transaction on the caller's own thread, before `start`. Raises apsw.Error."""
+        """One transaction on the caller's thread, before `start`. Raises apsw.Error; FullError: nothing is written."""
         try:
             self._into_tables([work])
         except apsw.FullError:
             self._roll_back()
             self.room.none()
             self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._into_tables([work])
+            try:
+                self._into_tables([work])
+            except apsw.FullError:
+                self._roll_back()
+                raise
         self._hold()
         self._write_head()
 
@@ -302,9 +297,17 @@ class Writer:
         if (now_ns := self._clock.read().monotonic_ns) - self._flushed_ns >= FLUSH_NS:
             self._flushed_ns = now_ns
             self._head_file.flush()
-            self._tail_file.look()
+            self._look_at_the_tail_file()
             self.room.made |= self.room.tight  # somebody else may have
         self.room.look_again()
+
+    def _look_at_the_tail_file(self) -> None:
+        """Raises OSError when somebody removed it: what stands here alone now goes into the tables first."""
+        try:
+            self._tail_file.look()
+        except OSError:
+            self._drain_in_peace()
+            raise
 
     def _checkpoint_after(self, many: int) -> None:
         """Checkpoint if there were so many entries, or commits without one, since the last one there was room for."""
@@ -315,12 +318,11 @@ class Writer:
     def _checkpoint(self, mode: int) -> None:
         try:
             self._db.wal_checkpoint(mode=mode)
+            self._since_checkpoint = 0
         except apsw.FullError:  # tried again in the ballast's place
             self.room.none()
-        except apsw.BusyError:
-            return  # tried again later; nothing that was promised depends on it
-        else:
-            self._since_checkpoint = 0
+        except apsw.BusyError:  # tried again later; nothing that was promised depends on it
+            pass
 
     def _finish(self) -> None:
         """At stop: fill the tables, anchor, checkpoint, flush. A broken journal is left exactly as it is."""
@@ -337,11 +339,11 @@ class Writer:
         self._tail_file.close()
         self._db.close()
 
-    def _guarded(self, work: Callable[..., None], *values: Any, **options: Any) -> None:
+    def _guarded(self, work: Callable[..., None], **options: Any) -> None:
         if self.broken is not None:
             return
         try:
-            work(*values, **options)
+            work(**options)
         except Exception as error:
             self._break(error)
 
@@ -361,10 +363,6 @@ def _all(jobs: list[Job], failure: Exception) -> list[Outcome]:
 
 def _only_receipts(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if not job.adds]
-
-
-def _less_unsent(head: Head, marked: int) -> Head:
-    return msgspec.structs.replace(head, unsent=head.unsent - marked)
 
 
 def _fail(future: "asyncio.Future[Any]", why: str) -> None:

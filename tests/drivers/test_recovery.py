@@ -85,16 +85,20 @@ async def opened(directory: Path) -> tuple[SqliteStore, str]:
         ("a table is gone", "DROP TABLE uses"),
     ],
 )
-async def test_damage_is_noticed_before_the_first_gate_opens(tmp_path: Path, what: str, statement: str) -> None:
-    """Whatever it is, a new epoch begins with an alarm, the copy is kept, and the next start is quiet."""
+async def test_damage_is_noticed_before_the_first_gate_opens(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str, statement: str
+) -> None:
+    """Whatever it is, a new epoch begins with an alarm, logged too; the copy is kept, and the next start is quiet."""
     await filled(tmp_path / "j")
     execute(tmp_path / "j", statement)
     store, why = await opened(tmp_path / "j")
     assert why.startswith("damage: "), what
+    (told,) = [record for record in caplog.records if record.msg == "alarm"]
+    assert (told.kind, f"damage: {told.detail}") == ("journal_damage", why)  # type: ignore[attr-defined]
     await store.close()
     assert len(list((tmp_path / "j").glob("damaged-*"))) == 1
     store, why = await opened(tmp_path / "j")
-    assert not why
+    assert not why and len([record for record in caplog.records if record.msg == "alarm"]) == 1
     await store.close()
 
 

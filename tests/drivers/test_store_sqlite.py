@@ -284,6 +284,22 @@ async def test_a_journal_that_somebody_removed_is_broken(tmp_path: Path, removed
     await store.close()
 
 
+async def test_what_stood_in_a_tail_file_that_somebody_removed(tmp_path: Path) -> None:
+    """It was acknowledged, and stands in memory still: it goes into the tables before the journal ends."""
+    store = SqliteStore(tmp_path / "j", TestClock())
+    store.open("T1", at())
+    for number in range(5):
+        await store.append(draft(decided(f"rider {number}")))
+    (tmp_path / "j" / recovery.TAIL_FILE).unlink()
+    with pytest.raises(StoreBroken, match="removed"):
+        await asyncio.wait_for(store.broken(), 15.0)
+    await store.close()
+    again = SqliteStore(tmp_path / "j", TestClock())
+    assert again.open("T1", at()).row == 6 and len(again.open_uses()) == 5
+    await again.close()
+    assert not list((tmp_path / "j").glob("damaged-*"))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> object:
     """A file system of seven megabytes, one of them for entries, or as many as asked; where one may be mounted."""
@@ -330,6 +346,44 @@ async def test_full_disk(small_disk: Path) -> None:
     assert again.open("T1", at()).name.sequence == written + 2
     await again.close()
     assert not list((small_disk / "j").glob("damaged-*"))
+
+
+def fill_up(file: Path) -> None:
+    """Somebody else takes what room there is."""
+    for size in (1 << 16, 4096):
+        with contextlib.suppress(OSError), file.open("ab", buffering=0) as filler:
+            while True:
+                filler.write(bytes(size))
+
+
+async def test_a_start_without_any_room(tmp_path: Path, small_disk: Path) -> None:
+    """Somebody else has the ballast's place too: the terminal starts, refuses, and goes on once there is room."""
+    directory, filler = small_disk / "j", small_disk / "filler"
+    store = SqliteStore(directory, TestClock())
+    store.open("T1", at())
+    for number in range(5):
+        await store.append(draft(decided(f"rider {number}")))
+    shutil.copytree(directory, tmp_path / "killed")
+    await store.close()
+    shutil.rmtree(directory)
+    with contextlib.closing(sqlite3.connect(tmp_path / "killed" / recovery.DATABASE)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as a full disk's writer does
+    (tmp_path / "killed" / recovery.SHARED).write_bytes(bytes(recovery.INDEX_BYTES))
+    (tmp_path / "killed" / "ballast").unlink()
+    shutil.copytree(tmp_path / "killed", directory)
+    fill_up(filler)
+    store = SqliteStore(directory, TestClock())
+    assert store.open("T1", at()).row == 6 and store.is_full()
+    with pytest.raises(StoreFull):
+        await store.append(draft())
+    assert len(store.unsent(0, 100, 1 << 20)) == 6 and len(store.open_uses()) == 5
+    filler.unlink()
+    assert (await store.append(draft())).name.sequence == 7
+    await store.close()
+    again = SqliteStore(directory, TestClock())
+    assert again.open("T1", at()).row == 7
+    await again.close()
+    assert not list(directory.glob("damaged-*"))
 
 
 @pytest.mark.parametrize("waited_s", [0.0, 0.2])
@@ -431,7 +485,7 @@ async def test_the_first_pair_names_what_the_database_holds(tmp_path: Path) -> N
     store = SqliteStore(tmp_path / "j", TestClock())
     store.open("T1", at())
     in_tables = 0
-    for number in range(writer.TAIL + 10):
+    for number in range(tail.TAIL + 10):
         await store.append(draft(decided(f"rider {number}")))
         if number % 9:
             continue

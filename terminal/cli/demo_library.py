@@ -4,17 +4,18 @@ Laws of this file:
 - What was lent is counted from what the library system itself did, not from what the terminal says it was told.
 - A loan is lost when it is in the journal, and neither the library system made it nor does it still wait, nor is it on
   the librarian's list, nor was it undone.
+- A book that its reader holds out once more, not given back in between, is the loan it was: one was made.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
 from simulators.library_hall import READERS, reader_number, wallet
 from terminal.core import accounts
-from terminal.core.base import Ref
-from terminal.core.entries import Entry
+from terminal.core.base import EntryName, Ref
+from terminal.core.entries import Decided, Entry
 from terminal.core.loans import Circulated, Circulation, Fate, Replayed
 from terminal.core.parameters_load import load
 from terminal.core.reader_links import Link, line
@@ -58,7 +59,7 @@ def _lost(
     }
     settled = {entry.fact.of: entry.fact.fate for entry in written if isinstance(entry.fact, Replayed)}
     still = {entry.name for entry, fact in lent if fact.waits and settled.get(entry.name, Fate.LISTED) is Fate.LISTED}
-    journal = Counter(fact.book for entry, fact in lent if entry.name not in undone | still)
+    journal = _loans(written, undone | still)
     parameters = load({path.name: path.read_bytes() for path in (directory / "parameters").iterdir()})
     made = Counter(
         accounts.refs("book", event["book"].encode(), parameters)[0]
@@ -66,3 +67,20 @@ def _lost(
         if event["kind"] == "library_lent"
     )
     return sum((journal - made).values())
+
+
+def _loans(written: Sequence[Entry], left_out: Container[EntryName | None]) -> Counter[Ref]:
+    """How often each book was lent to somebody who did not have it already."""
+    reader = {entry.name: entry.fact.medium_ref for entry in written if isinstance(entry.fact, Decided)}
+    out, loans = dict[Ref, Ref | None](), Counter[Ref]()
+    for entry in written:
+        fact = entry.fact
+        if not isinstance(fact, Circulated) or fact.book is None:
+            continue
+        if fact.what is Circulation.RETURNED:
+            out.pop(fact.book, None)
+        elif fact.what is Circulation.LENT and entry.name not in left_out:
+            who = reader.get(fact.of) if fact.of is not None else None
+            loans[fact.book] += who is None or out.get(fact.book) != who
+            out[fact.book] = who
+    return loans

@@ -8,11 +8,12 @@ import pytest
 from simulators import pki
 from simulators.parameters import ParameterOffice
 from terminal.cli.demo_library import figures
-from terminal.core.base import EntryName
+from terminal.core.base import EntryName, Ref
 from terminal.core.entries import Entry, Fact
 from terminal.core.loans import Circulated, Circulation, Fate, Replayed
 from terminal.core.model import Reason
 from tests.core.cases import instant
+from tests.journal_cases import decided
 
 
 def name(sequence: int) -> EntryName:
@@ -54,3 +55,27 @@ def test_a_lost_loan_is_counted(
     written = [entry(fact, number) for number, fact in enumerate([loan, *more], 1)]
     found = figures(tmp_path, written, events)
     assert (found["loans"], found["loans_lost"]) == (1, lost), sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "returned", "reader", "lost"),
+    [
+        ("held out once more by who has it: the same loan", False, "anna", 0),
+        ("brought back in between, and never made again: lost", True, "anna", 1),
+        ("by somebody else, and never made again: lost", False, "bert", 1),
+    ],
+)
+def test_a_book_held_out_once_more(sentence: str, returned: bool, reader: str, lost: int, tmp_path: Path) -> None:
+    """A kiosk that was killed offline lends it again to its reader; the library system says that they have it."""
+    keys = pki.write_office_keys(tmp_path / "office-keys")
+    parameters = ParameterOffice(tmp_path / "parameters", keys)
+    parameters.publish(1_700_000_000_000)
+    book = parameters.ref("book", b"30000001")
+    back = Circulated(lane="desk", what=Circulation.RETURNED, reason=Reason.RETURNED, book=book)
+    facts: list[Fact] = [decided("anna"), loan(book, 1), decided(reader), *([back] if returned else []), loan(book, 3)]
+    written = [entry(fact, number) for number, fact in enumerate(facts, 1)]
+    assert figures(tmp_path, written, [MADE])["loans_lost"] == lost, sentence
+
+
+def loan(book: Ref, of: int) -> Circulated:
+    return Circulated(lane="desk", what=Circulation.LENT, reason=Reason.BORROWED, book=book, of=name(of))

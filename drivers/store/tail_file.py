@@ -71,8 +71,10 @@ class TailFile:
         return True
 
     def look(self) -> None:
-        """Raises OSError when the file is no longer in its directory."""
+        """Raises OSError when the file is no longer in its directory, or somebody cut it."""
         room.stands(self._fd)
+        if os.fstat(self._fd).st_size < self._length:
+            raise OSError(errno.EIO, "the journal's tail file was cut short")
 
     def begin_again(self) -> None:
         """The database holds it all: the next frame stands at the beginning."""

@@ -302,7 +302,7 @@ class Writer:
         self.room.look_again()
 
     def _look_at_the_tail_file(self) -> None:
-        """Raises OSError when somebody removed it: what stands here alone now goes into the tables first."""
+        """Raises OSError when somebody removed or cut it: what stands here alone now goes into the tables first."""
         try:
             self._tail_file.look()
         except OSError:

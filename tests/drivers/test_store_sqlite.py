@@ -284,14 +284,19 @@ async def test_a_journal_that_somebody_removed_is_broken(tmp_path: Path, removed
     await store.close()
 
 
-async def test_what_stood_in_a_tail_file_that_somebody_removed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["removed", "cut short"])
+async def test_what_stood_in_a_tail_file_that_is_gone(tmp_path: Path, how: str) -> None:
     """It was acknowledged, and stands in memory still: it goes into the tables before the journal ends."""
     store = SqliteStore(tmp_path / "j", TestClock())
     store.open("T1", at())
     for number in range(5):
         await store.append(draft(decided(f"rider {number}")))
-    (tmp_path / "j" / recovery.TAIL_FILE).unlink()
-    with pytest.raises(StoreBroken, match="removed"):
+    tail_file = tmp_path / "j" / recovery.TAIL_FILE
+    if how == "removed":
+        tail_file.unlink()
+    else:
+        os.truncate(tail_file, 0)
+    with pytest.raises(StoreBroken, match=how):
         await asyncio.wait_for(store.broken(), 15.0)
     await store.close()
     again = SqliteStore(tmp_path / "j", TestClock())

@@ -142,15 +142,16 @@ def _short(value: Any) -> str:
 
 def _verify(options: argparse.Namespace, journal: Reading) -> int:
     wrong, kept, tail = None, peek(options.path / recovery.HEAD), recovery.tail_of(options.path)  # before the database
-    start = tables.base(journal.db)
-    end = start
-    try:
-        for step, _ in recovery.steps(journal.db, start):
-            end = step
-        end, newest = recovery.behind(end, tail)
-        wrong = recovery.against_head(journal.db, end, newest, kept)
-    except Exception as error:  # a flipped bit can raise anything
-        wrong = f"{error}"
+    with journal.db:  # one view: a running terminal may prune meanwhile
+        start = tables.base(journal.db)
+        end = start
+        try:
+            for step, _ in recovery.steps(journal.db, start):
+                end = step
+            end, newest = recovery.behind(end, tail)
+            wrong = recovery.against_head(journal.db, end, newest, kept)
+        except Exception as error:  # a flipped bit can raise anything
+            wrong = f"{error}"
     found: dict[str, Any] = {
         "ok": wrong is None,
         "entries": end.row - start.row,

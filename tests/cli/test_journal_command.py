@@ -1,16 +1,19 @@
 """`terminal journal`: what a technician sees of a journal, and that looking changes nothing."""
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
+import apsw
 import pytest
 from msgspec.structs import replace
 
+from drivers.store import recovery, tables
 from drivers.store.sqlite import SqliteStore
 from terminal.cli import exit_codes, journal
 from terminal.core.batch import iter_export
-from terminal.core.entries import Draft, Receipt, Sealed
+from terminal.core.entries import Draft, Head, Receipt, Sealed
 from terminal.core.model import EntryName
 from terminal.core.proof import proof_of
 from tests.journal_cases import TestClock, at, decided, draft
@@ -67,6 +70,23 @@ def test_verify(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("verify", directory) == exit_codes.NO
     out = capsys.readouterr().out
     assert "9 entries hold" in out and "entry 4 was changed" in out
+
+
+async def test_verify_while_the_terminal_prunes(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What goes between two looks is no gap in the chain."""
+    base = tables.base
+
+    def pruned_behind(db: apsw.Connection) -> Head:
+        found = base(db)
+        with contextlib.closing(apsw.Connection(str(directory / recovery.DATABASE))) as other, other:
+            assert tables.prune(other, 1 << 62, 500) == 3
+        return found
+
+    monkeypatch.setattr(tables, "base", pruned_behind)
+    assert call("verify", directory) == exit_codes.OK
+    assert capsys.readouterr().out.startswith("10 entries hold")
 
 
 @pytest.mark.parametrize(("arguments", "batches"), [((), [3, 4]), (("--all",), [6, 4])])

@@ -241,16 +241,18 @@ class Terminal:
         return workers
 
     async def _serve(self, workers: Sequence[Awaitable[None]], stop: asyncio.Event) -> str:
-        """Run the workers until it is time to stop; returns why."""
+        """Run the workers until it is time to stop, or one of them fails; returns why."""
+        assert self.commands is not None
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(_run(worker)) for worker in workers]
             power = tasks.create_task(self._watch_power(stop))
             self.ready.set()
             log.info("ready", extra={"terminal": self.parts.terminal, "sm2": sm2.backend_name()})
-            await stop.wait()
-            await self._finish_taps()
-            assert self.commands is not None
-            await _end((*running, power, *self.commands.begun))
+            try:
+                await stop.wait()
+                await self._finish_taps()
+            finally:  # the group itself cancels once, which a worker's library may swallow
+                await _end((*running, power, *self.commands.begun))
         return "power lost" if power.done() and not power.cancelled() and power.result() else "told to stop"
 
     async def _finish_taps(self) -> None:

@@ -10,13 +10,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from simulators.phone import FAULTS, Phone
 from simulators.token_issuer import Wallet
 from terminal import logs
 from terminal.core.entries import Decided, DenialsSummed, GateUnanswered
 from terminal.core.model import Reason, Verdict
 from terminal.core.phrases import Display
-from terminal.ports import DeviceError
+from terminal.ports import DeviceError, StoreBroken
 from tests.core.test_hostile_codes import HOSTILE_TEXTS
 from tests.stories.world import World, bus, park
 
@@ -181,26 +183,49 @@ async def test_a_dark_display_holds_up_nobody(bus: World) -> None:
     assert [fact.reason for fact in bus.facts(Decided)] == [Reason.PAID]
 
 
-@bus
-async def test_a_device_that_will_not_end_does_not_keep_the_terminal_from_stopping(bus: World) -> None:
-    """Its library swallows the first cancellation and goes on: it is told again, and everything is flushed and sent."""
-    swallowed = 0
+class Stubborn:
+    """A device whose library swallows the first cancellation and goes on."""
 
-    async def stubborn() -> None:
-        nonlocal swallowed
+    def __init__(self) -> None:
+        self.swallowed = 0
+
+    async def run(self) -> None:
         while True:
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
-                swallowed += 1
-                if swallowed > 1:
+                self.swallowed += 1
+                if self.swallowed > 1:
                     raise
 
+
+@bus
+async def test_a_device_that_will_not_end_does_not_keep_the_terminal_from_stopping(bus: World) -> None:
+    """It is told again, and everything is flushed and sent."""
     await bus.stop()
-    bus.boards = {"stubborn": stubborn}
+    stubborn = Stubborn()
+    bus.boards = {"stubborn": stubborn.run}
     await bus.start()
     assert await bus.front.show(Phone("amber").code(bus.now_s)) is Reason.PAID
     began = bus.now_s
     await bus.stop()
-    assert swallowed == 2 and bus.now_s - began <= 6
+    assert stubborn.swallowed == 2 and bus.now_s - began <= 6
     assert bus.office.status()["records"] == len(bus.written())
+
+
+@bus
+async def test_a_device_that_will_not_end_does_not_keep_a_broken_journal_open(bus: World) -> None:
+    """The terminal ends for it all the same: whoever started it starts it again, and the journal is verified."""
+    await bus.stop()
+    stubborn = Stubborn()
+    bus.boards = {"stubborn": stubborn.run}
+    await bus.start()
+    bus.disk.failing = True
+    bus.front.reader.show(Phone("amber").code(bus.now_s))
+    began = bus.now_s
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(60):
+            await bus.ended()
+    assert raised.value.subgroup(StoreBroken) is not None
+    assert stubborn.swallowed == 2 and bus.now_s - began <= 6
+    assert bus.front.opened == []

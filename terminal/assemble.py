@@ -311,6 +311,7 @@ class Terminal:
                 "sequence": head.name.sequence,
                 "row": head.row,
                 "unsent": head.unsent,
+                "full": site.journal.is_full(),
             },
             "upload": uploader.status(),
             **({} if self.parts.console is None else {"console": self.parts.console.figures()}),

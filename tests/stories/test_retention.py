@@ -63,8 +63,10 @@ async def test_a_full_disk_makes_room(bus: World) -> None:
     await bus.settled()
     early = len(bus.written())
     bus.disk.full = True
+    assert bus.terminal.status()["journal"]["full"]
     await asyncio.sleep(70)
     bus.disk.full = False
+    assert not bus.terminal.status()["journal"]["full"]
     assert 0 < bus.disk.pruned.row < early
     await asyncio.sleep(20)
     assert await bus.rear.show(code) is not Reason.PAID

@@ -8,6 +8,7 @@ Laws of this file:
 import asyncio
 import hashlib
 import importlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ import apsw
 import cbor2
 import msgspec
 
-from drivers.store import recovery, sqlite
+from drivers.store import recovery, sqlite, tail_file
 from simulators.office import HeadOffice
 from terminal import assemble
 from terminal.core import accounts, reissuing
@@ -265,6 +266,7 @@ PROCESS_PLANTS: dict[str, Plant] = {
     "gate before journal": PLANTS["gate before journal"],
     "opens on hope": lambda: patch.object(assemble, "Journal", OpensOnHope),
     "synchronous normal": lambda: patch.object(sqlite, "_require", _lax),
+    "tail file in the page cache": lambda: patch.object(tail_file, "_opened", lambda path, _: os.open(path, os.O_RDWR)),
 }
 
 # What damage to the journal's files must bring to light.

@@ -41,6 +41,13 @@ def test_the_power_is_cut_a_few_times() -> None:
     assert not any(found.values()), found
 
 
+@pytest.mark.skipif(images.why_not() is not None, reason=str(images.why_not()))
+def test_a_tail_file_that_is_only_in_the_page_cache_is_noticed() -> None:
+    """The planted bug: nobody waits until the newest entries are on the disk."""
+    code, found = cuts("--cuts", "12", "--control", "1", "--plant", "tail file in the page cache")
+    assert code == 1 and found["lost"] > 0
+
+
 def entry(stamped_ns: int, *, granted: bool = True) -> Entry:
     """One decision at the front door, stamped then."""
     fact: Decided = msgspec.structs.replace(decided(charged=granted), lane="front")

@@ -63,7 +63,7 @@ async def test_a_full_disk_makes_room(bus: World) -> None:
     await bus.settled()
     early = len(bus.written())
     bus.disk.full = True
-    assert bus.terminal.status()["journal"]["full"]
+    assert bus.terminal is not None and bus.terminal.status()["journal"]["full"]
     await asyncio.sleep(70)
     bus.disk.full = False
     assert not bus.terminal.status()["journal"]["full"]

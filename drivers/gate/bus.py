@@ -60,6 +60,7 @@ class Job:
         """Tell whoever still waits."""
         if not self.done.done():
             self.done.set_exception(error)
+            self.done.exception()  # looked at: where nobody waits any more, asyncio has nothing to complain of
 
     def succeed(self, answer: ModbusPDU) -> None:
         """Tell whoever still waits."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,20 @@ class TestTrouble:
                 assert await site.open() is GateAnswer.OPENED
                 await until(lambda: not site.board.coils[0])
             assert len(site.turnstile.openings) == 5
+
+    async def test_an_order_that_is_given_up_on_the_wire_complains_to_nobody(self, tmp_path: Path) -> None:
+        """Its terminal ends: nobody hears how it went, and that is no bug to log."""
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+        async with serial_site(tmp_path, inputs=0) as site:
+            site.board.delay_s = 0.25
+            order = asyncio.create_task(site.open())
+            await until(lambda: site.driver._aside is not None)
+            order.cancel()
+            await asyncio.gather(order, return_exceptions=True)
+        del order
+        gc.collect()
+        assert complaints == []
 
     async def test_refusing_board_has_not_opened(self, tmp_path: Path) -> None:
         """A board that refuses a coil it does not have has certainly not opened, and is not given up for it."""

@@ -16,6 +16,7 @@ Laws of this file:
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import sys
 import tempfile
@@ -304,6 +305,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plant", default="", choices=["", *STORE_PLANTS])
     options = parser.parse_args()
+    logging.disable(logging.ERROR)  # each damage that is noticed is an alarm
     with (
         tempfile.TemporaryDirectory(prefix="onecard-damage-") as place,
         STORE_PLANTS[options.plant]() if options.plant else nullcontext(),

@@ -22,7 +22,7 @@ import msgspec
 from drivers.store import agreement, schema, tables, tail_file
 from drivers.store.room import lay_out, lend
 from terminal.core import projection
-from terminal.core.entries import BadEntry, Entry, Head, StoredEntry, advance, check_link
+from terminal.core.entries import NOTHING, BadEntry, Entry, Head, StoredEntry, advance, check_link
 from terminal.core.model import EntryName, Use
 
 DATABASE, LOG, SHARED = "journal.db", "journal.db-wal", "journal.db-shm"
@@ -63,14 +63,13 @@ def examine(directory: Path, kept: tuple[EntryName, bytes] | None) -> str | None
     if not path.exists() or path.stat().st_size == 0:
         if kept is not None:
             return f"the database is gone; the head file knows entry {kept[0].sequence}"
-        return "the database is gone; the tail file is not" if tail_file.newest_row(tail) else None
+        return _against_tail(NOTHING, tail)
     try:
         db = connect(path, apsw.SQLITE_OPEN_READONLY)
         try:
             if int(db.pragma("user_version")) == 0:
-                return None if kept is None else "the database is empty"
-            end, newest = behind(verify(db, _first_to_verify(db)), tail)
-            return against_head(db, end, newest, kept) or _against_tail(end, tail)
+                return _against_tail(NOTHING, tail) if kept is None else "the database is empty"
+            return missing(db, *behind(verify(db, _first_to_verify(db)), tail), tail, kept)
         finally:
             db.close()
     except Exception as error:  # a flipped bit can raise anything; whatever it is, it is damage
@@ -195,10 +194,17 @@ def _first_to_verify(db: apsw.Connection) -> Head:
     return min(tables.last_anchor(db), far, key=lambda place: place.row)
 
 
+def missing(
+    db: apsw.Connection, end: Head, newest: Sequence[StoredEntry], tail: bytes, kept: tuple[EntryName, bytes] | None
+) -> str | None:
+    """What head file or tail file know better than a chain that ends at `end`, its `newest` in the tail; or None."""
+    return against_head(db, end, newest, kept) or _against_tail(end, tail)
+
+
 def against_head(
     db: apsw.Connection, end: Head, newest: Sequence[StoredEntry], kept: tuple[EntryName, bytes] | None
 ) -> str | None:
-    """What the head file knows better than a chain that ends at `end`, its `newest` in the tail file; or None."""
+    """What the head file knows better, or None."""
     if kept is None:
         return "the head file cannot be read" if end.row else None
     name, digest = kept
@@ -211,7 +217,6 @@ def against_head(
 
 
 def _against_tail(end: Head, tail: bytes) -> str | None:
-    """What the tail file knows better than a chain that ends at `end`, or None."""
     row = tail_file.newest_row(tail)
     return f"the tail file knows row {row}, the database ends before it" if row > end.row else None
 

@@ -149,7 +149,7 @@ def _verify(options: argparse.Namespace, journal: Reading) -> int:
             for step, _ in recovery.steps(journal.db, start):
                 end = step
             end, newest = recovery.behind(end, tail)
-            wrong = recovery.against_head(journal.db, end, newest, kept)
+            wrong = recovery.missing(journal.db, end, newest, tail, kept)
         except Exception as error:  # a flipped bit can raise anything
             wrong = f"{error}"
     found: dict[str, Any] = {

@@ -15,6 +15,8 @@ import pytest
 
 from drivers.store import recovery, tables, tail_file, writer
 from drivers.store.sqlite import SqliteStore
+from terminal.__main__ import main
+from terminal.cli import exit_codes
 from terminal.core.entries import (
     NOTHING,
     ContentKey,
@@ -410,6 +412,20 @@ async def test_a_tail_without_its_database_is_no_fresh_start(tmp_path: Path, hea
     assert quarantined(directory) == [stored.name.sequence for stored in entries[1:]]
 
 
+async def test_a_database_that_was_begun_anew_under_a_tail_is_no_fresh_start(tmp_path: Path) -> None:
+    """Somebody put an empty one there, without a head file."""
+    directory = tmp_path / "j"
+    entries = await left_by_a_kill(directory, rides(20))
+    for name in (recovery.DATABASE, recovery.LOG, recovery.SHARED, recovery.HEAD):
+        (directory / name).unlink()
+    with contextlib.closing(sqlite3.connect(directory / recovery.DATABASE)) as db:
+        db.execute("CREATE TABLE theirs (text)")
+        db.commit()
+    store = opened(directory)
+    await store.close()
+    assert quarantined(directory) == [stored.name.sequence for stored in entries[1:]]
+
+
 async def test_a_database_that_ends_before_its_tail_is_damaged(tmp_path: Path) -> None:
     """An older copy of database and head file under a newer tail file: entries between the two are gone."""
     directory = tmp_path / "j"
@@ -422,6 +438,7 @@ async def test_a_database_that_ends_before_its_tail_is_damaged(tmp_path: Path) -
     newest = await store.append(rides(1, first=20)[0])
     shutil.copy(directory / recovery.TAIL_FILE, tmp_path / "older" / recovery.TAIL_FILE)
     await store.close()
+    assert await asyncio.to_thread(main, ["journal", "verify", str(tmp_path / "older")]) == exit_codes.NO
     store = opened(tmp_path / "older")
     await store.close()
     assert list((tmp_path / "older").glob("damaged-*"))

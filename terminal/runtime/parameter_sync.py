@@ -13,7 +13,6 @@ Laws of this file:
 import asyncio
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from terminal.core.model import Instant
 from terminal.core.parameters import Manifest, ParameterSet
 from terminal.core.parameters_load import ParametersError, load
 from terminal.ports import DeviceError, ParameterSource, RawParameters
+from terminal.runtime import durable
 
 POLL_S = 1.0
 COPY = "parameters.kept"
@@ -123,22 +123,12 @@ class ParameterSync:
         return found
 
     def _keep(self, raw: Mapping[str, bytes]) -> None:
-        """Write the copy: file, flush, rename, flush of the directory."""
+        """Replace the copy."""
         if self._copy is None:
             return
-        part = self._copy.with_suffix(".part")
         text = json.dumps({name: data.decode(errors=AS_IT_IS) for name, data in raw.items()})
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self._copy)
-            directory = os.open(self._copy.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            durable.replace(self._copy, text)
         except OSError as error:  # a full disk must not keep a block from taking effect
             log.warning("parameters not kept", extra={"what": str(error)})
 

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import os
 import secrets
-import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from terminal.core.base import Ref
 from terminal.core.library import Patron, ReaderNumber
 from terminal.core.reader_links import Link
 from terminal.core.visit import Known
+from terminal.runtime import durable
 
 REMEMBERED = 2000  # readers whose standing is known from their last visit
 
@@ -82,18 +82,7 @@ class Readers:
         """
         assert self._path is not None
         text, gone = reader_links.without(self._path.read_text(encoding="utf-8"), number, self._key)
-        part = self._path.with_name(self._path.name + ".part")
-        with part.open("w", encoding="utf-8") as file:
-            shutil.copymode(self._path, part)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durable.replace(self._path, text)
         return gone
 
     def _refresh(self) -> None:
